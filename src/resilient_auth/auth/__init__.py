@@ -1,0 +1,1 @@
+"""Load, ask core, commit, tell: the shells around the decisions."""

@@ -1,0 +1,265 @@
+"""
+Whose turn is it? Every error of the library, by who can act on it.
+
+::
+
+    ResilientAuthError
+    ├── ConfigError                the developer: raised when a value is built
+    │   ├── DuplicateModelError        two ORM classes under one name (a TypeError)
+    │   └── MissingDependency          an extra is not installed (an ImportError)
+    └── AnswerError                becomes an HTTP answer
+        ├── Refused                    the client: 4xx, with the action that helps
+        ├── Unavailable                nobody: try again later, 503
+        │   ├── CircuitOpen                the breaker of this key is open
+        │   ├── BulkheadFull               too many calls of this kind already run
+        │   ├── DeadlineExceeded           the time for the whole request is spent
+        │   └── StreamInterrupted          a stream stopped midway; carries what came
+        └── InternalError              us: an unhandled exception, without its text
+
+``code`` is public, stable and coarse: it is no oracle. ``reason`` is exact and
+private: it goes to the event and the log, never into ``problem()``.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What the public is told about one code (RFC 9457): a row of `PROBLEMS`."""
+
+    status: int
+    action: str
+    title: str
+    oauth_error: str = ""  # RFC 6749 §5.2, RFC 6750 §3.1, RFC 9470 §3
+
+
+_INVALID = "invalid_token"
+_GRANT = "invalid_grant"
+
+#: Every public code, with its HTTP status, the client's next action (the closed set
+#: ``refresh login step_up wait retry csrf give_up``) and an English title.
+PROBLEMS: Mapping[str, Problem] = MappingProxyType(
+    {
+        "request_invalid": Problem(400, "give_up", "The request is not valid."),
+        "token_missing": Problem(401, "login", "You are not logged in."),
+        "credentials_invalid": Problem(
+            401, "login", "The name or the password is wrong.", _GRANT
+        ),
+        "token_invalid": Problem(401, "login", "The token is not valid.", _INVALID),
+        "token_expired": Problem(401, "refresh", "The token has expired.", _INVALID),
+        "token_not_yet_valid": Problem(
+            401, "retry", "The token is not valid yet.", _INVALID
+        ),
+        "session_expired": Problem(401, "login", "The session has ended.", _GRANT),
+        "session_idle": Problem(
+            401, "login", "The session ended because it was not used.", _GRANT
+        ),
+        "session_revoked": Problem(401, "login", "The session was ended.", _GRANT),
+        "refresh_missing": Problem(401, "login", "There is no refresh token."),
+        "refresh_invalid": Problem(
+            401, "login", "The refresh token is not valid.", _GRANT
+        ),
+        "refresh_reused": Problem(
+            401, "login", "The refresh token was used before.", _GRANT
+        ),
+        "cookie_duplicate": Problem(
+            401, "login", "A cookie of the session came twice.", _INVALID
+        ),
+        "user_disabled": Problem(401, "login", "The account is disabled.", _GRANT),
+        "step_up_required": Problem(
+            401,
+            "step_up",
+            "Please confirm who you are.",
+            "insufficient_user_authentication",
+        ),
+        "csrf_failed": Problem(
+            403, "csrf", "The request could not be tied to your page."
+        ),
+        "origin_denied": Problem(403, "give_up", "This origin is not allowed."),
+        "permission_denied": Problem(
+            403, "give_up", "You are not allowed to do this.", "insufficient_scope"
+        ),
+        "not_found": Problem(404, "give_up", "There is nothing here."),
+        "method_not_allowed": Problem(
+            405, "give_up", "This method is not offered here."
+        ),
+        "request_timeout": Problem(408, "give_up", "The request came too slowly."),
+        "body_too_large": Problem(413, "give_up", "The request's body is too large."),
+        "headers_too_large": Problem(
+            431, "give_up", "The request's headers are too large."
+        ),
+        "rate_limited": Problem(429, "wait", "Too many requests."),
+        "internal_error": Problem(500, "retry", "Something went wrong on our side."),
+        "auth_unavailable": Problem(503, "retry", "Login is not available right now."),
+        "store_unavailable": Problem(
+            503, "retry", "The session store is not available right now."
+        ),
+        "llm_unavailable": Problem(
+            503, "retry", "The language model is not available right now."
+        ),
+        "overloaded": Problem(503, "retry", "There is too much to do right now."),
+    }
+)
+
+
+class ResilientAuthError(Exception):
+    """The root of everything that this library raises."""
+
+
+class ConfigError(ResilientAuthError):
+    """A value cannot be built as asked; the message says what to change."""
+
+
+class MissingDependency(ConfigError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, dependency: str, *, extra: str) -> None:
+        super().__init__(
+            f"{dependency} is not installed. "
+            f"Install it with: pip install 'resilient-auth[{extra}]'"
+        )
+        self.dependency = dependency
+        self.extra = extra
+
+
+class DuplicateModelError(ConfigError, TypeError):
+    """Two ORM classes of one registry carry the same name."""
+
+
+class AnswerError(ResilientAuthError):
+    """An error that becomes an HTTP answer."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        retry_after: float | None = None,
+        *,
+        reason: str = "",
+        action: str = "",
+    ) -> None:
+        problem = PROBLEMS[code]
+        super().__init__(code if not reason else f"{code}: {reason}")
+        self.code = code
+        self.status = problem.status
+        self.action = action or problem.action
+        self.detail = detail or problem.title
+        self.retry_after = retry_after
+        self.reason = reason or code
+        self.request_id = ""
+
+    def headers(self) -> dict[str, str]:
+        """Return ``WWW-Authenticate`` (RFC 6750 §3) and ``Retry-After`` (RFC 9110)."""
+        headers = {}
+        if self.status == 401:
+            headers["WWW-Authenticate"] = self._challenge()
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(_whole_seconds(self.retry_after))
+        return headers
+
+    def problem(self, *, server_time: float | None = None) -> dict[str, object]:
+        """Return the RFC 9457 body as a mapping ready for JSON; holds no secret."""
+        body: dict[str, object] = {
+            "type": f"urn:resilient-auth:problem:{self.code}",
+            "title": PROBLEMS[self.code].title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "action": self.action,
+            "request_id": self.request_id,
+            "retry_after": None
+            if self.retry_after is None
+            else _whole_seconds(self.retry_after),
+            "server_time": server_time,
+        }
+        return body
+
+    def _challenge(self) -> str:
+        """
+        Return the value of ``WWW-Authenticate``.
+
+        Where no credential came, RFC 6750 §3.1 asks for the bare scheme.
+        """
+        problem = PROBLEMS[self.code]
+        if not problem.oauth_error:
+            return "Bearer"
+        return (
+            f'Bearer error="{problem.oauth_error}", error_description="{problem.title}"'
+        )
+
+
+class Refused(AnswerError):
+    """
+    The client must do something else first; `action` says what.
+
+    >>> error = Refused("token_expired", reason="exp 30 s ago")
+    >>> error.status, error.action
+    (401, 'refresh')
+    >>> error.headers()["WWW-Authenticate"]
+    'Bearer error="invalid_token", error_description="The token has expired."'
+    """
+
+
+class Unavailable(AnswerError):
+    """Something we depend on cannot answer now; the same request may succeed later."""
+
+    def __init__(
+        self,
+        code: str = "auth_unavailable",
+        detail: str = "",
+        retry_after: float | None = 1.0,
+        *,
+        reason: str = "",
+    ) -> None:
+        super().__init__(code, detail, retry_after, reason=reason)
+
+
+class InternalError(AnswerError):
+    """An exception nobody handled; made by the web wrap alone."""
+
+    def __init__(self) -> None:
+        super().__init__("internal_error")
+
+
+class CircuitOpen(Unavailable):
+    """The circuit of *key* is open; a call would be refused until *retry_in* s."""
+
+    def __init__(self, key: str, retry_in: float) -> None:
+        super().__init__(
+            "llm_unavailable", retry_after=retry_in, reason=f"circuit {key!r} is open"
+        )
+        self.key = key
+        self.retry_in = retry_in
+
+
+class BulkheadFull(Unavailable):
+    """All slots of *key* are taken and the queue did not move in time."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("overloaded", reason=f"bulkhead {key!r} is full")
+        self.key = key
+
+
+class DeadlineExceeded(Unavailable):
+    """The time allowed for *what* is spent (seconds in *limit*)."""
+
+    def __init__(self, what: str, limit: float) -> None:
+        super().__init__("llm_unavailable", reason=f"{what} took longer than {limit} s")
+        self.what = what
+        self.limit = limit
+
+
+class StreamInterrupted(Unavailable):
+    """A stream stopped before its end; *partial* is the text that came."""
+
+    def __init__(self, partial: str, *, reason: str = "no terminal marker") -> None:
+        super().__init__("llm_unavailable", reason=f"stream interrupted: {reason}")
+        self.partial = partial
+
+
+def _whole_seconds(seconds: float) -> int:
+    """Round up to a non-negative integer, as Retry-After demands."""
+    return max(0, math.ceil(min(seconds, 86_400.0)))

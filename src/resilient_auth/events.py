@@ -1,0 +1,224 @@
+"""
+What happened? Frozen facts, told to listeners after they are true.
+
+An event holds no secret: never a token, a cookie, a password or a prompt. It carries
+the exact ``reason`` that the public code hides, and the id of the request in which it
+happened, so that one id leads from a problem body to the log.
+"""
+
+import dataclasses
+import logging
+import re
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Protocol
+
+_log = logging.getLogger("resilient_auth")
+
+#: The id of the HTTP request being served, set by the web wrap; empty outside one.
+request_id: ContextVar[str] = ContextVar("resilient_auth_request_id", default="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The root of all events; `at` is Unix seconds UTC."""
+
+    at: float
+    request_id: str = field(default_factory=request_id.get)
+
+    @property
+    def name(self) -> str:
+        """Return the stable lower_snake name, such as ``session_opened``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def fields(self) -> dict[str, object]:
+        """Return name and fields as a flat mapping, ready for a log line."""
+        return {"event": self.name} | {
+            each.name: getattr(self, each.name) for each in dataclasses.fields(self)
+        }
+
+
+class Listener(Protocol):
+    """
+    A callable that takes one event.
+
+    It is called in the thread or task in which the event happened, after the fact was
+    stored, and must return soon. What it raises is logged and changes nothing.
+    """
+
+    def __call__(self, event: Event, /) -> object:
+        """Take note of *event*."""
+        ...
+
+
+def tell(listeners: Iterable[Listener], event: Event) -> None:
+    """Pass *event* to each listener; one that raises is logged and passed over."""
+    for listener in listeners:
+        try:
+            listener(event)
+        except Exception:  # noqa: BLE001 - a listener's failure is not ours
+            _log.exception("A listener failed on %s", event.name)
+
+
+# ------------------------------------------------------------------ sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOpened(Event):
+    """Someone logged in; a new session id was made."""
+
+    session_id: str
+    subject: str
+    device: str
+    amr: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRotated(Event):
+    """A refresh won: the session moved to *generation*."""
+
+    session_id: str
+    subject: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshReplayed(Event):
+    """A refresh lost a race and was given the winner's token; nothing was written."""
+
+    session_id: str
+    subject: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshKept(Event):
+    """The newest refresh token came again within the grace and stays valid."""
+
+    session_id: str
+    subject: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshReused(Event):
+    """An old refresh token came back after the grace; the session was ended."""
+
+    session_id: str
+    subject: str
+    presented: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRefused(Event):
+    """A refresh token earned nothing; *reason* is exact, *code* is public."""
+
+    code: str
+    reason: str
+    session_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded(Event):
+    """A session was ended before its time, by *reason*."""
+
+    session_id: str
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefused(Event):
+    """An access token was refused; *reason* is exact, *code* is public."""
+
+    code: str
+    reason: str
+
+
+# ------------------------------------------------------------------ requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefused(Event):
+    """A request was answered with a problem body."""
+
+    method: str
+    path: str
+    status: int
+    code: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFailed(Event):
+    """A handler raised what nobody handled; the client saw ``internal_error``."""
+
+    method: str
+    path: str
+    error: str
+
+
+# ------------------------------------------------------------------ calls that go out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRetried(Event):
+    """Attempt *attempt* of a call failed as *kind*; the next starts in *wait* s."""
+
+    key: str
+    attempt: int
+    kind: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFailed(Event):
+    """A call is given up after *attempts*; *why* says what ended the trying."""
+
+    key: str
+    attempts: int
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryBudgetSpent(Event):
+    """A retry was due, but too many calls are retries already."""
+
+    key: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerOpened(Event):
+    """Too much failed: calls of *key* are refused for *retry_in* seconds."""
+
+    key: str
+    kind: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerHalfOpened(Event):
+    """The wait is over: a few probes of *key* go through."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerClosed(Event):
+    """The probes succeeded: calls of *key* flow again."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamBroken(Event):
+    """A stream of *key* stopped before its end, after *items* items."""
+
+    key: str
+    kind: str
+    items: int

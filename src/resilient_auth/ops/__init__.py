@@ -1,0 +1,1 @@
+"""Operations: health checks for those who run the service."""

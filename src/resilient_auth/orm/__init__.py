@@ -1,0 +1,1 @@
+"""The ORM guard: duplicate class names are refused before the first query."""

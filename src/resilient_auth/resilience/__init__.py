@@ -1,0 +1,1 @@
+"""Calls that go out: retry, breaker, deadline, bulkhead and stream integrity."""

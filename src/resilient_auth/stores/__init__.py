@@ -1,0 +1,1 @@
+"""Where sessions are kept: one driver a file, all with the same verbs."""

@@ -1,0 +1,1 @@
+"""The web: requests become values, decisions become answers."""
