@@ -1,0 +1,118 @@
+"""
+Which cookies arrive? Policies that cannot be built wrong, and a strict reader.
+
+A browser drops a cookie with contradicting attributes without a word, so the
+contradiction is an error here (RFC 6265bis §4.1, §5.6). ``SameSite``, ``Path`` and
+``Secure`` are always written: what a browser assumes without them differs by engine.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from resilient_auth.errors import ConfigError, Refused
+
+MAX_COOKIE = 4096  # bytes of name and value that every browser stores
+MAX_HEADER = 16_384  # bytes of Cookie header that are read
+SAME_SITE = ("Lax", "Strict", "None")
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
+_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # RFC 6265 §4.1.1
+_PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")
+
+
+@dataclass(frozen=True, slots=True)
+class CookiePolicy:
+    """
+    One cookie's name and attributes; without *max_age* (s) it ends with the browser.
+
+    >>> CookiePolicy("__Host-ra_access").set("abc")
+    '__Host-ra_access=abc; Path=/; SameSite=Lax; HttpOnly; Secure'
+    """
+
+    name: str
+    same_site: str = "Lax"
+    secure: bool = True
+    http_only: bool = True
+    domain: str | None = None
+    path: str = "/"
+    max_age: int | None = None
+
+    def __post_init__(self) -> None:
+        if not _TOKEN.fullmatch(self.name):
+            raise ConfigError("A cookie's name is an RFC 9110 token.")
+        if not _PATH.fullmatch(self.path):
+            raise ConfigError("A cookie's path starts with / and has no ; in it.")
+        if self.domain is not None and not re.fullmatch(r"[a-z0-9.-]+", self.domain):
+            raise ConfigError("A cookie's domain is a host name in lower case.")
+        if self.same_site not in SAME_SITE:
+            raise ConfigError(f"same_site is one of {', '.join(SAME_SITE)}.")
+        if self.same_site == "None" and not self.secure:
+            raise ConfigError("SameSite=None needs Secure; browsers drop it otherwise.")
+        self._check_prefix()
+
+    def _check_prefix(self) -> None:
+        prefixed = self.name.lower().startswith(("__host-", "__secure-"))
+        if prefixed and not self.name.startswith(("__Host-", "__Secure-")):
+            raise ConfigError(f"{self.name}: write the prefix as __Host- or __Secure-.")
+        if prefixed and not self.secure:
+            raise ConfigError(f"{self.name} needs Secure (RFC 6265bis §4.1.3).")
+        if self.name.startswith("__Host-") and (
+            self.domain is not None or self.path != "/"
+        ):
+            raise ConfigError(
+                f"{self.name} needs Path=/ and no Domain (RFC 6265bis §4.1.3.2). "
+                "Rename the cookie to share it across subdomains."
+            )
+
+    def set(self, value: str, *, max_age: int | None = None) -> str:
+        """
+        Return a whole ``Set-Cookie`` value; *max_age* (s) overrides the policy's own.
+
+        Raises `ConfigError` for what a browser would drop or cut; never quotes *value*.
+        """
+        if not _VALUE.fullmatch(value):
+            raise ConfigError(
+                f"{self.name}: the value has a character unfit for cookies."
+            )
+        if len(self.name) + len(value) > MAX_COOKIE:
+            raise ConfigError(
+                f"{self.name}: name and value pass {MAX_COOKIE} bytes, so browsers "
+                "drop the cookie silently. Put fewer claims into the token."
+            )
+        max_age = self.max_age if max_age is None else max_age
+        age = "" if max_age is None else f"; Max-Age={max(0, max_age)}"
+        return f"{self.name}={value}{age}{self._attributes()}"
+
+    def clear(self) -> str:
+        """Return the ``Set-Cookie`` value that removes the cookie."""
+        return f"{self.name}=; Max-Age=0{self._attributes()}"
+
+    def _attributes(self) -> str:
+        domain = "" if self.domain is None else f"; Domain={self.domain}"
+        http_only = "; HttpOnly" if self.http_only else ""
+        secure = "; Secure" if self.secure else ""
+        return (
+            f"; Path={self.path}{domain}; SameSite={self.same_site}{http_only}{secure}"
+        )
+
+
+def read_cookies(header: str, *, ours: Collection[str] = ()) -> dict[str, str]:
+    """
+    Return the cookies in a ``Cookie`` header; junk between them is passed over.
+
+    Of a foreign name that came twice the first is returned. Raises `Refused`
+    ``cookie_duplicate`` if one of *ours* came twice, since then one of them is not
+    ours, and ``headers_too_large`` above 16 kB.
+    """
+    if len(header) > MAX_HEADER:
+        raise Refused("headers_too_large", reason="the Cookie header passes 16 kB")
+    found: dict[str, str] = {}
+    for pair in header.split(";"):
+        name, equals, value = pair.strip(" \t").partition("=")
+        if not equals or not _TOKEN.fullmatch(name):
+            continue
+        if name in found and name in ours:
+            raise Refused("cookie_duplicate", reason=f"{name} came twice")
+        found.setdefault(name, value)
+    return found

@@ -1,0 +1,36 @@
+"""What came in? A request as a value, the same for every framework."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 §9.2.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestView:
+    """
+    One request: what a decision may look at.
+
+    *headers* are the raw pairs as they came, names in lower case (as ASGI gives them);
+    *body* is set only for our own endpoints, which read it with a bound.
+    """
+
+    method: str
+    path: str
+    headers: Sequence[tuple[bytes, bytes]]
+    query: bytes = b""
+    body: bytes = b""
+
+    def values(self, name: bytes) -> list[str]:
+        """Return every value of the header *name*, in order, as latin-1 text."""
+        return [value.decode("latin-1") for key, value in self.headers if key == name]
+
+    def value(self, name: bytes) -> str:
+        """Return the one value of the header *name*; nothing if absent or repeated."""
+        values = self.values(name)
+        return values[0] if len(values) == 1 else ""
+
+    @property
+    def is_safe(self) -> bool:
+        """Say whether the method changes nothing (RFC 9110 §9.2.1)."""
+        return self.method in SAFE_METHODS
