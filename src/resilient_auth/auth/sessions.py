@@ -1,0 +1,271 @@
+"""
+How does a session live? Login, verify, refresh and the ways it ends, as twins.
+
+Each method loads, asks core, commits and tells, and has no rule of its own. `Auth` and
+`AsyncAuth` are the same text but for ``await``: ``tests/auth/test_twins.py`` compares.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from resilient_auth.auth.revocation import AsyncRevocationView, RevocationView
+from resilient_auth.auth.shell import KEEP_ENDED, Principal, Shell, Tokens
+from resilient_auth.clock import Clock
+from resilient_auth.core.claims import TokenPolicy
+from resilient_auth.core.keys import KeyRing
+from resilient_auth.core.refresh import Reused, judge
+from resilient_auth.core.sessions import Session, SessionPolicy
+from resilient_auth.errors import Refused
+from resilient_auth.events import Listener, SessionRotated
+from resilient_auth.stores.base import AsyncSessionStore, SessionStore
+from resilient_auth.stores.memory import MemoryStore, as_async_store, as_store
+
+
+class Auth(Shell):
+    """
+    Sessions over a synchronous store; may be used from any thread.
+
+    Without *store*, sessions live in this process. *listeners* are called with each
+    event after it is true.
+    """
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        policy: TokenPolicy,
+        *,
+        store: SessionStore | None = None,
+        sessions: SessionPolicy | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(ring, policy, sessions or SessionPolicy(), listeners, clock)
+        self._store = as_store(store or MemoryStore())
+        self._view = RevocationView(self._store, self._revocations)
+
+    def login(
+        self,
+        subject: str,
+        claims: Mapping[str, object] | None = None,
+        *,
+        device: str = "",
+        amr: tuple[str, ...] = ("pwd",),
+        remember: bool = True,
+    ) -> Tokens:
+        """
+        Open a new session of *subject*, recognised by the methods *amr* (RFC 8176).
+
+        *claims* go into every access token of the session. Raises `TypeError` or
+        `ValueError` for what a token cannot carry, `Unavailable` if the store is down.
+        """
+        session = self._new_session(
+            subject, claims, device=device, amr=amr, remember=remember
+        )
+        self._store.open(session)
+        self._tell_opened(session)
+        return self._tokens(session, "issued", session.auth_time)
+
+    def verify(self, access_token: str) -> Principal:
+        """
+        Say who presents *access_token*; asks no store but for the revocation view.
+
+        Raises `Refused` (the client's turn), or `Unavailable` when revocations have
+        not been known for ``revocation_max_stale``: never a silent pass.
+        """
+        who = self._principal(access_token)
+        try:
+            self._view.check(who.session_id)
+        except Refused as error:
+            self._tell_token_refused(error)
+            raise
+        return who
+
+    def refresh(self, refresh_token: str) -> Tokens:
+        """
+        Exchange *refresh_token* for new tokens; safe to race and to repeat.
+
+        Raises `Refused`, or `Unavailable` when the store is down: then the same token
+        may be presented again and nothing was lost. Source: RFC 9700 §4.14.2.
+        """
+        presented, now = self._presented(refresh_token), self.now()
+        row = self._store.rotate(
+            presented.session_id,
+            presented.generation,
+            kid=self._newest,
+            now=now,
+            idle=self._lives.idle,
+            grace=self._lives.grace,
+        )
+        if row is not None:
+            self._tell_of(SessionRotated, row, now)
+            return self._tokens(row, "rotated", now)
+        row = self._store.find(presented.session_id)
+        verdict = judge(row, presented.generation, now=now, grace=self._lives.grace)
+        if row is not None and isinstance(verdict, Reused):
+            ended = self._store.end(row.id, now=now, reason="refresh_reused")
+            self._tell_reused(row, presented, now)
+            self._take_ended(ended)
+        return self._settle(row, verdict, presented, now)
+
+    def session(self, session_id: str) -> Session:
+        """Return the living session called *session_id*, else raise `Refused`."""
+        return self._living(self._store.find(session_id))
+
+    def sessions(self, subject: str) -> list[Session]:
+        """Return the living sessions of *subject*, newest first."""
+        return self._store.of_subject(subject, now=self.now())
+
+    def revoke(
+        self, session_id: str, *, subject: str | None = None, reason: str = "revoked"
+    ) -> None:
+        """
+        End a session; ending it twice is no error, and the first reason stays.
+
+        With *subject*, a session of somebody else is `Refused` ``not_found``.
+        """
+        if subject is not None:
+            self._owned(self._store.find(session_id), subject)
+        ended = self._store.end(session_id, now=self.now(), reason=reason)
+        self._take_ended(ended)
+
+    def logout(self, session_id: str) -> None:
+        """End a session because its user asked for it."""
+        self.revoke(session_id, reason="logout")
+
+    def revoke_all(
+        self, subject: str, *, keep: str | None = None, reason: str = "revoked"
+    ) -> int:
+        """End every session of *subject* but *keep*; return how many were ended."""
+        now = self.now()
+        ended = self._store.end_all(subject, keep=keep, now=now, reason=reason)
+        self._take_ended(*ended)
+        return len(ended)
+
+    def purge(self, limit: int = 1000) -> int:
+        """Delete at most *limit* long-ended sessions; return how many."""
+        return self._store.purge(self.now() - KEEP_ENDED, limit=limit)
+
+
+class AsyncAuth(Shell):
+    """
+    Sessions over an asynchronous store, or a `MemoryStore`; belongs to one event loop.
+
+    Without *store*, sessions live in this process. *listeners* are called with each
+    event after it is true.
+    """
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        policy: TokenPolicy,
+        *,
+        store: AsyncSessionStore | MemoryStore | None = None,
+        sessions: SessionPolicy | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(ring, policy, sessions or SessionPolicy(), listeners, clock)
+        self._store = as_async_store(store or MemoryStore())
+        self._view = AsyncRevocationView(self._store, self._revocations)
+
+    async def login(
+        self,
+        subject: str,
+        claims: Mapping[str, object] | None = None,
+        *,
+        device: str = "",
+        amr: tuple[str, ...] = ("pwd",),
+        remember: bool = True,
+    ) -> Tokens:
+        """
+        Open a new session of *subject*, recognised by the methods *amr* (RFC 8176).
+
+        *claims* go into every access token of the session. Raises `TypeError` or
+        `ValueError` for what a token cannot carry, `Unavailable` if the store is down.
+        """
+        session = self._new_session(
+            subject, claims, device=device, amr=amr, remember=remember
+        )
+        await self._store.open(session)
+        self._tell_opened(session)
+        return self._tokens(session, "issued", session.auth_time)
+
+    async def verify(self, access_token: str) -> Principal:
+        """
+        Say who presents *access_token*; asks no store but for the revocation view.
+
+        Raises `Refused` (the client's turn), or `Unavailable` when revocations have
+        not been known for ``revocation_max_stale``: never a silent pass.
+        """
+        who = self._principal(access_token)
+        try:
+            await self._view.check(who.session_id)
+        except Refused as error:
+            self._tell_token_refused(error)
+            raise
+        return who
+
+    async def refresh(self, refresh_token: str) -> Tokens:
+        """
+        Exchange *refresh_token* for new tokens; safe to race and to repeat.
+
+        Raises `Refused`, or `Unavailable` when the store is down: then the same token
+        may be presented again and nothing was lost. Source: RFC 9700 §4.14.2.
+        """
+        presented, now = self._presented(refresh_token), self.now()
+        row = await self._store.rotate(
+            presented.session_id,
+            presented.generation,
+            kid=self._newest,
+            now=now,
+            idle=self._lives.idle,
+            grace=self._lives.grace,
+        )
+        if row is not None:
+            self._tell_of(SessionRotated, row, now)
+            return self._tokens(row, "rotated", now)
+        row = await self._store.find(presented.session_id)
+        verdict = judge(row, presented.generation, now=now, grace=self._lives.grace)
+        if row is not None and isinstance(verdict, Reused):
+            ended = await self._store.end(row.id, now=now, reason="refresh_reused")
+            self._tell_reused(row, presented, now)
+            self._take_ended(ended)
+        return self._settle(row, verdict, presented, now)
+
+    async def session(self, session_id: str) -> Session:
+        """Return the living session called *session_id*, else raise `Refused`."""
+        return self._living(await self._store.find(session_id))
+
+    async def sessions(self, subject: str) -> list[Session]:
+        """Return the living sessions of *subject*, newest first."""
+        return await self._store.of_subject(subject, now=self.now())
+
+    async def revoke(
+        self, session_id: str, *, subject: str | None = None, reason: str = "revoked"
+    ) -> None:
+        """
+        End a session; ending it twice is no error, and the first reason stays.
+
+        With *subject*, a session of somebody else is `Refused` ``not_found``.
+        """
+        if subject is not None:
+            self._owned(await self._store.find(session_id), subject)
+        ended = await self._store.end(session_id, now=self.now(), reason=reason)
+        self._take_ended(ended)
+
+    async def logout(self, session_id: str) -> None:
+        """End a session because its user asked for it."""
+        await self.revoke(session_id, reason="logout")
+
+    async def revoke_all(
+        self, subject: str, *, keep: str | None = None, reason: str = "revoked"
+    ) -> int:
+        """End every session of *subject* but *keep*; return how many were ended."""
+        ended = await self._store.end_all(
+            subject, keep=keep, now=self.now(), reason=reason
+        )
+        self._take_ended(*ended)
+        return len(ended)
+
+    async def purge(self, limit: int = 1000) -> int:
+        """Delete at most *limit* long-ended sessions; return how many."""
+        return await self._store.purge(self.now() - KEEP_ENDED, limit=limit)

@@ -1,0 +1,287 @@
+"""What do the twins share? Everything about a session that needs no store."""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from resilient_auth.auth.revocation import Revocations
+from resilient_auth.auth.tokens import TokenIssuer, TokenVerifier
+from resilient_auth.clock import Clock, SystemClock
+from resilient_auth.core import refresh, signing
+from resilient_auth.core.claims import Claims, TokenPolicy, compose
+from resilient_auth.core.keys import KeyRing
+from resilient_auth.core.refresh import Presented, read_refresh, write_refresh
+from resilient_auth.core.sessions import Session, SessionPolicy, end_of, open_session
+from resilient_auth.errors import Refused, Unavailable
+from resilient_auth.events import (
+    Event,
+    Listener,
+    RefreshKept,
+    RefreshRefused,
+    RefreshReplayed,
+    RefreshReused,
+    SessionEnded,
+    SessionOpened,
+    SessionRotated,
+    TokenRefused,
+    tell,
+)
+
+#: Seconds for which an ended session stays stored, so that it can say why it ended.
+KEEP_ENDED = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is calling, as a verified access token says; times are Unix seconds UTC."""
+
+    subject: str
+    session_id: str
+    claims: Mapping[str, Any]
+    issued_at: int
+    expires_at: int
+    auth_time: int
+    amr: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """
+    What a login or a refresh gives.
+
+    *rotation* is ``issued``, ``rotated``, ``replayed`` (the loser of a race is given
+    the winner's refresh token) or ``kept`` (rotated moments ago, nothing changed).
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    access_expires_at: int
+    session: Session
+    rotation: str
+
+
+class Shell:
+    """Keys, policies, clock and listeners; the twins add a store."""
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        policy: TokenPolicy,
+        sessions: SessionPolicy,
+        listeners: Iterable[Listener],
+        clock: Clock | None,
+    ) -> None:
+        self.csrf = signing.CsrfTokens(ring.masters(signing.PURPOSE))
+        self._policy = policy
+        self._lives = sessions
+        self._listeners = tuple(listeners)
+        self.clock = clock or SystemClock()
+        self._masters = ring.masters(refresh.PURPOSE)
+        self._newest = list(self._masters)[-1]
+        self._issuer = TokenIssuer(ring, policy, clock=self.clock)
+        self._verifier = TokenVerifier(ring, policy, clock=self.clock)
+        self._revocations = Revocations(policy, sessions, self.clock)
+
+    def now(self) -> int:
+        """Return the Unix seconds by which this object decides."""
+        return int(self.clock.time())
+
+    def require_recent(self, who: Principal, *, max_age: int = 300) -> None:
+        """
+        Raise `Refused` ``step_up_required`` unless *who* proved it lately.
+
+        That is: at most *max_age* seconds ago, by the server's own ``auth_time``.
+        """
+        age = self.clock.time() - who.auth_time
+        if not -self._policy.leeway <= age <= max_age:
+            raise Refused("step_up_required", reason=f"auth_time is {age:.0f} s ago")
+
+    def session_of_access(self, access_token: str) -> str:
+        """Return the session id in a signed, maybe expired token, else `Refused`."""
+        return self._verifier.identify(access_token).session_id
+
+    def session_of_refresh(self, refresh_token: str) -> str:
+        """Return the session id in a refresh token whose MAC holds, else `Refused`."""
+        return read_refresh(refresh_token, self._masters).session_id
+
+    def tell(self, event: Event) -> None:
+        """Pass *event* to the listeners; one that raises is logged and passed over."""
+        tell(self._listeners, event)
+
+    # ------------------------------------------------------------------ asking core
+
+    def _new_session(
+        self,
+        subject: str,
+        claims: Mapping[str, object] | None,
+        *,
+        device: str,
+        amr: tuple[str, ...],
+        remember: bool,
+    ) -> Session:
+        return open_session(
+            subject,
+            claims,
+            policy=self._lives,
+            new_id=secrets.token_urlsafe(24),
+            kid=self._newest,
+            now=self.now(),
+            device=device,
+            amr=amr,
+            remember=remember,
+        )
+
+    def _principal(self, access_token: str) -> Principal:
+        try:
+            claims = self._session_claims(access_token)
+        except Refused as error:
+            self._tell_token_refused(error)
+            raise
+        return Principal(
+            subject=claims.subject,
+            session_id=claims.session_id,
+            claims=claims.extra,
+            issued_at=claims.issued_at,
+            expires_at=claims.expires_at,
+            auth_time=claims.auth_time,
+            amr=claims.amr,
+        )
+
+    def _session_claims(self, access_token: str) -> Claims:
+        claims = self._verifier.verify(access_token)
+        if not claims.session_id:
+            raise Refused("token_invalid", reason="no sid")
+        return claims
+
+    def _presented(self, refresh_token: str) -> Presented:
+        try:
+            return read_refresh(refresh_token, self._masters)
+        except Refused as error:
+            self._tell_refresh_refused(error)
+            raise
+
+    def _living(self, row: Session | None) -> Session:
+        code = end_of(row, now=self.now())
+        if row is None or code:
+            raise Refused(code)
+        return row
+
+    def _owned(self, row: Session | None, subject: str) -> None:
+        if row is None or row.subject != subject:
+            raise Refused("not_found", reason="no such session of this subject")
+
+    def _tokens(self, session: Session, rotation: str, now: int) -> Tokens:
+        if session.kid not in self._masters:
+            raise Unavailable(reason="the session moved to a key this process lacks")
+        expires_at = min(now + self._policy.access_ttl, session.ends_at())
+        claims = compose(
+            session.subject,
+            session.claims,
+            policy=self._policy,
+            now=now,
+            expires_at=expires_at,
+            token_id=secrets.token_urlsafe(12),
+        ) | {
+            "sid": session.id,
+            "gen": session.generation,
+            "auth_time": session.auth_time,
+            "amr": session.amr,
+        }
+        said = Presented(session.kid, session.id, session.generation)
+        return Tokens(
+            access_token=self._issuer.sign(claims),
+            refresh_token=write_refresh(said, self._masters),
+            access_expires_at=expires_at,
+            session=session,
+            rotation=rotation,
+        )
+
+    def _settle(
+        self,
+        row: Session | None,
+        verdict: refresh.Verdict,
+        presented: Presented,
+        now: int,
+    ) -> Tokens:
+        """Answer a refresh that rotated nothing, as `core.refresh.judge` decided."""
+        if row is not None and isinstance(verdict, refresh.Kept):
+            self._tell_of(RefreshKept, row, now)
+            return self._tokens(row, "kept", now)
+        if row is not None and isinstance(verdict, refresh.Replayed):
+            self._tell_of(RefreshReplayed, row, now)
+            return self._tokens(row, "replayed", now)
+        if isinstance(verdict, refresh.Ended):
+            error = Refused(verdict.code, reason="the session is over")
+        elif isinstance(verdict, refresh.Reused):
+            error = Refused("refresh_reused", reason="an old token after the grace")
+        else:
+            error = Refused("refresh_invalid", reason="a generation never issued")
+        self._tell_refresh_refused(error, presented.session_id)
+        raise error
+
+    # ------------------------------------------------------------------ telling
+
+    def _tell_of(
+        self,
+        kind: type[SessionRotated | RefreshKept | RefreshReplayed],
+        row: Session,
+        now: int,
+    ) -> None:
+        self.tell(
+            kind(
+                at=now,
+                session_id=row.id,
+                subject=row.subject,
+                generation=row.generation,
+            )
+        )
+
+    def _tell_opened(self, row: Session) -> None:
+        self.tell(
+            SessionOpened(
+                at=row.auth_time,
+                session_id=row.id,
+                subject=row.subject,
+                device=row.device,
+                amr=row.amr,
+            )
+        )
+
+    def _tell_reused(self, row: Session, presented: Presented, now: int) -> None:
+        self.tell(
+            RefreshReused(
+                at=now,
+                session_id=row.id,
+                subject=row.subject,
+                presented=presented.generation,
+                generation=row.generation,
+            )
+        )
+
+    def _take_ended(self, *ended: Session | None) -> None:
+        """Let what the store ended take effect in this process, and tell it."""
+        rows = [row for row in ended if row is not None]
+        self._revocations.add(row.id for row in rows)
+        for row in rows:
+            self.tell(
+                SessionEnded(
+                    at=self.now(),
+                    session_id=row.id,
+                    subject=row.subject,
+                    reason=row.revoked_reason,
+                )
+            )
+
+    def _tell_token_refused(self, error: Refused) -> None:
+        self.tell(TokenRefused(at=self.now(), code=error.code, reason=error.reason))
+
+    def _tell_refresh_refused(self, error: Refused, session_id: str = "") -> None:
+        self.tell(
+            RefreshRefused(
+                at=self.now(),
+                code=error.code,
+                reason=error.reason,
+                session_id=session_id,
+            )
+        )
