@@ -1,0 +1,223 @@
+"""
+What stands around the whole ASGI application? One pure wrap, outermost.
+
+It gives every request an id, answers preflights and probes, lets no refusal and no
+crash leave without a problem body and its CORS headers, and refuses WebSockets of
+foreign pages before they are accepted. It imports no framework.
+
+A crash below usually arrives twice: Starlette's own outermost middleware first sends a
+plain 500 and then re-raises. So an answer that starts with 500 is held back until the
+application returns or raises; on a raise the stock body becomes our problem body, a
+body of the application's own handler stays, and the exception goes on to the server,
+which logs it once.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from resilient_auth import events
+from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.view import RequestView
+from resilient_auth.errors import AnswerError, Refused
+from resilient_auth.web.refusals import Refusals
+from resilient_auth.web.wire import MAX_BODY, Answer
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Probe = Callable[[], Awaitable[Answer]]
+
+_STOCK_BODY = b"Internal Server Error"
+_MAX_HELD = 65_536
+
+
+class Wrap:
+    """The wrap of one application; *probes* maps health paths to their answers."""
+
+    def __init__(
+        self,
+        app: App,
+        site: Deployment,
+        refusals: Refusals,
+        probes: Mapping[str, Probe],
+    ) -> None:
+        self._app = app
+        self._site = site
+        self._refusals = refusals
+        self._probes = probes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        token = events.request_id.set(request_id)
+        try:
+            serve = self._http if scope["type"] == "http" else self._websocket
+            await serve(view_of(scope), scope, receive, send)
+        finally:
+            events.request_id.reset(token)
+
+    async def _http(
+        self, view: RequestView, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        origin = view.value(b"origin")
+        preflight = self._preflight(view, origin)
+        if preflight is not None:
+            await _Outlet(send, [_request_id()]).answer(preflight)
+            return
+        outlet = _Outlet(send, [*self._site.cors.actual(origin), _request_id()])
+        if view.path in self._probes and view.method in ("GET", "HEAD"):
+            await outlet.answer(await self._probes[view.path]())
+            return
+        try:
+            await self._app(scope, receive, outlet)
+        except AnswerError as error:
+            if outlet.is_open:
+                raise
+            await outlet.answer(self._refusals.answer(view, error))
+        except Exception as error:
+            answer = self._refusals.failure(view, error)
+            if outlet.holds_own_body:
+                await outlet.release()
+            elif not outlet.is_open:
+                await outlet.answer(answer)
+            raise
+        else:
+            await outlet.release()
+
+    def _preflight(self, view: RequestView, origin: str) -> Answer | None:
+        """Answer a preflight (Fetch §4.8), which the application need not see."""
+        asked = view.value(b"access-control-request-method")
+        if view.method != "OPTIONS" or not asked or not view.values(b"origin"):
+            return None
+        headers = ",".join(view.values(b"access-control-request-headers"))
+        verdict = self._site.cors.preflight(origin, asked, headers)
+        vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+        return Answer(
+            204 if verdict.headers else 403, (*verdict.headers, ("Vary", vary))
+        )
+
+    async def _websocket(
+        self, view: RequestView, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        origins = view.values(b"origin")
+        if origins and not (len(origins) == 1 and self._site.cors.allows(origins[0])):
+            await receive()
+            await send({"type": "websocket.close", "code": 4403})
+            return
+        accepted = False
+
+        async def outlet(message: Message) -> None:
+            nonlocal accepted
+            accepted = accepted or message["type"] == "websocket.accept"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, outlet)
+        except AnswerError as error:
+            # Before accept a browser would learn nothing but "1006".
+            self._refusals.answer(view, error)
+            if not accepted:
+                await send({"type": "websocket.accept"})
+            await send(
+                {
+                    "type": "websocket.close",
+                    "code": 4000 + error.status,
+                    "reason": error.code,
+                }
+            )
+
+
+class _Outlet:
+    """The way out of one answer: adds headers, and holds a 500 back."""
+
+    def __init__(self, send: Send, headers: list[tuple[str, str]]) -> None:
+        self._send = send
+        self._headers = headers
+        self._held: list[Message] = []
+        self._held_bytes = 0
+        self.is_open = False
+
+    @property
+    def holds_own_body(self) -> bool:
+        """Say whether a held 500 has a body that the application wrote itself."""
+        body = b"".join(message.get("body", b"") for message in self._held[1:])
+        return bool(self._held) and body != _STOCK_BODY
+
+    async def __call__(self, message: Message) -> None:
+        """Take one message of the application."""
+        if message["type"] == "http.response.start":
+            self._add_headers(message)
+            if message["status"] == 500:
+                self._held.append(message)
+                return
+            self.is_open = True
+        elif self._held:
+            self._held.append(message)
+            self._held_bytes += len(message.get("body", b""))
+            if self._held_bytes > _MAX_HELD:
+                await self.release()
+            return
+        await self._send(message)
+
+    async def release(self) -> None:
+        """Let go of what is held."""
+        held, self._held = self._held, []
+        for message in held:
+            self.is_open = True
+            await self._send(message)
+
+    async def answer(self, answer: Answer) -> None:
+        """Send *answer* in place of whatever is held."""
+        self._held = []
+        start: Message = {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(k.lower().encode(), v.encode()) for k, v in answer.headers],
+        }
+        if answer.status != 204:
+            start["headers"].append((b"content-length", b"%d" % len(answer.body)))
+        self._add_headers(start)
+        self.is_open = True
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+    def _add_headers(self, start: Message) -> None:
+        headers = list(start.get("headers", ()))
+        varies = any(k == b"vary" and b"origin" in v.lower() for k, v in headers)
+        headers += [(k.lower().encode(), v.encode()) for k, v in self._headers]
+        start["headers"] = headers if varies else [*headers, (b"vary", b"Origin")]
+
+
+def view_of(scope: Scope) -> RequestView:
+    """Return the request of an ASGI *scope* as a value."""
+    return RequestView(
+        method=scope.get("method", "GET"),
+        path=scope["path"],
+        headers=scope["headers"],
+        query=scope.get("query_string", b""),
+    )
+
+
+async def read_bounded(receive: Receive) -> bytes:
+    """Return a request's body; `Refused` as soon as it passes `wire.MAX_BODY`."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused("request_timeout", reason="the client went away")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_BODY:
+            raise Refused("body_too_large", f"At most {MAX_BODY} bytes.")
+    return body
+
+
+def _request_id() -> tuple[str, str]:
+    return "X-Request-ID", events.request_id.get()

@@ -1,0 +1,266 @@
+"""
+What do the endpoints under /api/auth do? Requests in, answers out, no framework.
+
+An adapter reads the body (at most `wire.MAX_BODY`), calls `AsyncEndpoints.handle` and
+writes the `Answer`; so all adapters agree to the byte.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from resilient_auth.auth.sessions import AsyncAuth
+from resilient_auth.auth.shell import Principal, Tokens
+from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.outage import is_outage
+from resilient_auth.core.view import RequestView
+from resilient_auth.errors import AnswerError, ConfigError, Refused, Unavailable
+from resilient_auth.web import wire
+from resilient_auth.web.refusals import Refusals
+from resilient_auth.web.wire import Answer, Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who proved to be whom: what ``authenticate`` returns for good credentials."""
+
+    subject: str
+    claims: Mapping[str, object] | None = None
+    amr: tuple[str, ...] = ("pwd",)
+
+
+Verdict = Identity | str | None
+Endpoint = Callable[[RequestView], Awaitable[Answer]]
+Authenticate = Callable[[Mapping[str, Any]], Verdict | Awaitable[Verdict]]
+
+
+class AsyncEndpoints:
+    """
+    The endpoints of one deployment.
+
+    *authenticate* is given the login's body (``username``, ``password`` and whatever
+    the application adds) and returns an `Identity`, a subject, or None for credentials
+    that are wrong; it may be a coroutine function. A database that fails inside it is
+    answered with 503, never with 500 or 401.
+    """
+
+    def __init__(
+        self, auth: AsyncAuth, site: Deployment, authenticate: Authenticate
+    ) -> None:
+        if not callable(authenticate):
+            raise ConfigError("authenticate is a function of the login's credentials.")
+        self.refusals = Refusals(auth, site)
+        self._auth = auth
+        self._site = site
+        self._authenticate = authenticate
+        self._routes: Mapping[str, Mapping[str, Endpoint]] = {
+            "/login": {"POST": self._login},
+            "/verify": {"GET": self._verify},
+            "/session": {"GET": self._session},
+            "/refresh": {"POST": self._refresh},
+            "/logout": {"POST": self._logout},
+            "/sessions": {"GET": self._sessions},
+        }
+
+    async def handle(self, view: RequestView) -> Answer:
+        """Answer *view*, whose path is relative to the mount; refusals included."""
+        methods = self._methods(view.path)
+        endpoint = methods.get("GET" if view.method == "HEAD" else view.method)
+        try:
+            if endpoint is None:
+                raise Refused("method_not_allowed" if methods else "not_found")
+            return await endpoint(view)
+        except AnswerError as error:
+            return self.refusals.answer(view, error, allow=methods)
+
+    async def principal(self, view: RequestView) -> Principal:
+        """Return who calls; raises `Refused` for nobody and for a forged call."""
+        credential = wire.find_credential(view, self._site.cookies)
+        if credential is None:
+            raise self._missing(view)
+        who = await self._auth.verify(credential.token)
+        if credential.from_cookie:
+            self._site.csrf.check(view, matches=self._csrf_of(who.session_id))
+        return who
+
+    async def optional(self, view: RequestView) -> Principal | None:
+        """Return who calls, None if no credential came; a bad one raises `Refused`."""
+        if wire.find_credential(view, self._site.cookies) is None:
+            return None
+        return await self.principal(view)
+
+    def _methods(self, path: str) -> Mapping[str, Endpoint]:
+        if path.startswith("/sessions/"):
+            return {"DELETE": self._end_session}
+        return self._routes.get(path, {})
+
+    # ------------------------------------------------------------------ endpoints
+
+    async def _login(self, view: RequestView) -> Answer:
+        self._site.csrf.check_origin(view)
+        asked = wire.read_login(view)
+        identity = await self._identify(asked.credentials)
+        tokens = await self._auth.login(
+            identity.subject,
+            identity.claims,
+            device=view.value(b"user-agent"),
+            amr=identity.amr,
+            remember=asked.remember,
+        )
+        return self._granted(tokens, bearer=asked.bearer)
+
+    async def _verify(self, view: RequestView) -> Answer:
+        await self.principal(view)
+        return wire.empty_answer()
+
+    async def _session(self, view: RequestView) -> Answer:
+        try:
+            credential = wire.find_credential(view, self._site.cookies)
+            if credential is None:
+                raise self._missing(view)
+            who = await self._auth.verify(credential.token)
+            session = await self._auth.session(who.session_id)
+        except Refused as error:
+            return await self._no_session(view, error.code)
+        body_of = wire.session_body(
+            session,
+            access_expires_at=who.expires_at,
+            csrf=self._auth.csrf.issue(session.id),
+            rotation="",
+            server_time=self._auth.clock.time(),
+        )
+        return wire.json_answer(200, body_of)
+
+    async def _refresh(self, view: RequestView) -> Answer:
+        given = wire.read_refresh_token(view)
+        cookie = self._refresh_cookie(view)
+        if given and cookie and given != cookie:
+            raise Refused("request_invalid", "Body and cookie name different tokens.")
+        if given:
+            return self._granted(await self._auth.refresh(given), bearer=True)
+        if not cookie:
+            raise Refused("refresh_missing")
+        session_id = self._auth.session_of_refresh(cookie)
+        self._site.csrf.check(view, matches=self._csrf_of(session_id))
+        return self._granted(await self._auth.refresh(cookie), bearer=False)
+
+    async def _logout(self, view: RequestView) -> Answer:
+        session_id = self._leaving(view)
+        if session_id and b"all=1" in view.query.split(b"&"):
+            session = await self._auth.session(session_id)
+            await self._auth.revoke_all(session.subject, reason="logout")
+        elif session_id:
+            await self._auth.logout(session_id)
+        return wire.json_answer(
+            200, {"session": None}, set_cookies=self._site.cookies.clear()
+        )
+
+    async def _sessions(self, view: RequestView) -> Answer:
+        who = await self.principal(view)
+        rows = await self._auth.sessions(who.subject)
+        listed = [wire.listed_session(row, current=who.session_id) for row in rows]
+        return wire.json_answer(200, {"sessions": listed})
+
+    async def _end_session(self, view: RequestView) -> Answer:
+        who = await self.principal(view)
+        session_id = view.path.removeprefix("/sessions/")
+        await self._auth.revoke(session_id, subject=who.subject)
+        return wire.empty_answer()
+
+    # ------------------------------------------------------------------ parts
+
+    async def _identify(self, credentials: Mapping[str, Any]) -> Identity:
+        try:
+            verdict = await _call(self._authenticate, credentials)
+        except AnswerError:
+            raise
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            raise Unavailable(reason=f"authenticate: {type(error).__name__}") from error
+        if verdict is None:
+            raise Refused("credentials_invalid")
+        return Identity(subject=verdict) if isinstance(verdict, str) else verdict
+
+    def _granted(self, tokens: Tokens, *, bearer: bool) -> Answer:
+        now = self._auth.now()
+        body = wire.session_body(
+            tokens.session,
+            access_expires_at=tokens.access_expires_at,
+            csrf=self._auth.csrf.issue(tokens.session.id),
+            rotation=tokens.rotation,
+            server_time=self._auth.clock.time(),
+        )
+        if bearer:
+            return wire.json_answer(200, body | wire.token_members(tokens, now))
+        cookies = wire.token_cookies(tokens, self._site.cookies, now)
+        return wire.json_answer(200, body, set_cookies=cookies)
+
+    async def _no_session(self, view: RequestView, reason: str) -> Answer:
+        """Say why there is no session, and whether the refresh cookie still has one."""
+        session_id = ""
+        try:
+            cookie = self._refresh_cookie(view)
+            if cookie:
+                named = self._auth.session_of_refresh(cookie)
+                session_id = (await self._auth.session(named)).id
+        except Refused as error:
+            reason = error.code
+        body = wire.no_session_body(
+            reason,
+            can_refresh=bool(session_id),
+            csrf=self._auth.csrf.issue(session_id) if session_id else "",
+            server_time=self._auth.clock.time(),
+        )
+        return wire.json_answer(200, body)
+
+    def _leaving(self, view: RequestView) -> str:
+        """Return the id of the session that asks to end, maybe long expired."""
+        given = wire.read_refresh_token(view)
+        if given:
+            return self._auth.session_of_refresh(given)
+        credential = wire.find_credential(view, self._site.cookies)
+        if credential and not credential.from_cookie:
+            return self._auth.session_of_access(credential.token)
+        session_id = self._named_by_cookies(view, credential)
+        if session_id:
+            self._site.csrf.check(view, matches=self._csrf_of(session_id))
+        return session_id
+
+    def _named_by_cookies(self, view: RequestView, access: Credential | None) -> str:
+        """Return whose cookies these are; nobody's if they cannot be read."""
+        with suppress(Refused):
+            return self._auth.session_of_refresh(self._refresh_cookie(view))
+        with suppress(Refused):
+            return self._auth.session_of_access(access.token) if access else ""
+        return ""
+
+    def _refresh_cookie(self, view: RequestView) -> str:
+        cookies = wire.cookies_of(view, self._site.cookies)
+        return cookies.get(self._site.cookies.refresh.name, "")
+
+    def _csrf_of(self, session_id: str) -> Callable[[str], bool]:
+        return lambda token: self._auth.csrf.matches(session_id, token)
+
+    def _missing(self, view: RequestView) -> Refused:
+        """Return ``token_missing``; a refresh cookie that came means: refresh."""
+        action = "refresh" if self._refresh_cookie(view) else ""
+        return Refused("token_missing", action=action)
+
+
+async def _call(authenticate: Authenticate, credentials: Mapping[str, Any]) -> Verdict:
+    """Await a coroutine function; run a plain one in the loop's bounded thread pool."""
+    if _is_async(authenticate):
+        result = authenticate(credentials)
+    else:
+        result = await asyncio.to_thread(authenticate, credentials)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        type(function).__call__
+    )

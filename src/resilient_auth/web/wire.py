@@ -1,0 +1,250 @@
+"""What goes over the wire? Requests read into values, values written into answers."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resilient_auth.auth.shell import Principal, Tokens
+from resilient_auth.core.cookies import read_cookies
+from resilient_auth.core.deployment import SessionCookies
+from resilient_auth.core.sessions import Session
+from resilient_auth.core.text import is_identifier, read_object, write_object
+from resilient_auth.core.view import RequestView
+from resilient_auth.errors import Refused
+
+MAX_BODY = 16_384  # bytes; our own endpoints need no more
+MAX_PASSWORD = 1024  # bytes; bounds the work of a hash (ASVS 6.2.9: 64 at least)
+
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
+_QUERY_TOKEN = re.compile(rb"(?:^|&)(?:access_token|refresh_token)=")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as a value; every framework turns it into its own response."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An access token, and whether the browser added it by itself."""
+
+    token: str
+    from_cookie: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRequest:
+    """A checked login body; *credentials* is what the application judges."""
+
+    credentials: Mapping[str, Any]
+    bearer: bool
+    remember: bool
+
+
+# ------------------------------------------------------------------ reading
+
+
+def cookies_of(view: RequestView, cookies: SessionCookies) -> dict[str, str]:
+    """Return the request's cookies; `Refused` if one of ours came twice."""
+    # HTTP/2 may split the header (RFC 9113 §8.2.3).
+    header = "; ".join(view.values(b"cookie"))
+    return read_cookies(header, ours=cookies.names())
+
+
+def find_credential(view: RequestView, cookies: SessionCookies) -> Credential | None:
+    """
+    Return the access token of *view*, or None if no credential came.
+
+    Raises `Refused` for a header that is not one Bearer token (RFC 6750 §2.1), for
+    header and cookie that disagree, and for a token in the query string.
+    """
+    if _QUERY_TOKEN.search(view.query):
+        raise Refused("token_invalid", reason="a token in the query string")
+    cookie = cookies_of(view, cookies).get(cookies.access.name)
+    bearer = _bearer(view)
+    if bearer is not None and cookie is not None and bearer != cookie:
+        raise Refused("token_invalid", reason="header and cookie disagree")
+    if bearer is not None:
+        return Credential(bearer, from_cookie=False)
+    if cookie is not None:
+        return Credential(cookie, from_cookie=True)
+    return None
+
+
+def read_body(view: RequestView) -> dict[str, Any]:
+    """
+    Return the JSON object in the body; an empty body is an empty object.
+
+    Raises `Refused` ``request_invalid`` for another content type too: a form of a
+    foreign page cannot send ``application/json``.
+    """
+    if not view.body:
+        return {}
+    media_type = view.value(b"content-type").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise _invalid("Send application/json.")
+    try:
+        return read_object(view.body)
+    except ValueError as error:
+        raise _invalid(f"The body cannot be read: {error}.") from None
+
+
+def read_login(view: RequestView) -> LoginRequest:
+    """Return the login that *view* asks for, every field of its type and in bounds."""
+    said = read_body(view)
+    transport = said.pop("transport", "cookie")
+    remember = said.pop("remember", True)
+    if transport not in ("cookie", "bearer"):
+        raise _invalid('transport is "cookie" or "bearer".')
+    if not isinstance(remember, bool):
+        raise _invalid("remember is true or false.")
+    if not is_identifier(said.get("username")):
+        raise _invalid("username is 1 to 256 plain characters.")
+    password = said.get("password")
+    if not isinstance(password, str) or not 0 < len(password.encode()) <= MAX_PASSWORD:
+        raise _invalid(f"password is 1 to {MAX_PASSWORD} bytes of text.")
+    return LoginRequest(said, bearer=transport == "bearer", remember=remember)
+
+
+def read_refresh_token(view: RequestView) -> str:
+    """Return the refresh token in a bearer client's body, or nothing."""
+    token = read_body(view).get("refresh_token", "")
+    if not isinstance(token, str):
+        raise _invalid("refresh_token is text.")
+    return token
+
+
+def require_scopes(who: Principal, scopes: Iterable[str]) -> None:
+    """Raise `Refused` ``permission_denied`` unless the claim ``scope`` has them all."""
+    held = who.claims.get("scope", ())
+    held = held.split() if isinstance(held, str) else held
+    missing = set(scopes).difference(held)
+    if missing:
+        raise Refused("permission_denied", reason=f"scope lacks {sorted(missing)}")
+
+
+# ------------------------------------------------------------------ writing
+
+
+def json_answer(
+    status: int,
+    body: Mapping[str, object],
+    *,
+    set_cookies: Iterable[str] = (),
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> Answer:
+    """Return *body* as an answer that no cache keeps."""
+    return Answer(
+        status,
+        (
+            ("Content-Type", media_type),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Origin, Cookie"),
+            *(headers or {}).items(),
+            *(("Set-Cookie", each) for each in set_cookies),
+        ),
+        write_object(body),
+    )
+
+
+def empty_answer() -> Answer:
+    """Return 204: it holds, and there is nothing to add."""
+    return Answer(204, (("Cache-Control", "no-store"), ("Vary", "Origin, Cookie")))
+
+
+def session_body(
+    session: Session,
+    *,
+    access_expires_at: int,
+    csrf: str,
+    rotation: str,
+    server_time: float,
+) -> dict[str, object]:
+    """Return the SessionBody of design §4: no token, nothing a script must not see."""
+    return {
+        "session": {
+            "id": session.id,
+            "epoch": session.generation,
+            "subject": session.subject,
+            "claims": session.claims,
+            "access_expires_at": access_expires_at,
+            "idle_expires_at": session.idle_expires_at,
+            "expires_at": session.expires_at,
+            "auth_time": session.auth_time,
+            "amr": session.amr,
+        },
+        "csrf": csrf,
+        "rotation": rotation,
+        "server_time": server_time,
+    }
+
+
+def no_session_body(
+    reason: str, *, can_refresh: bool, csrf: str, server_time: float
+) -> dict[str, object]:
+    """Return why there is no session, and whether a refresh would help."""
+    return {
+        "session": None,
+        "reason": reason,
+        "can_refresh": can_refresh,
+        "csrf": csrf,
+        "server_time": server_time,
+    }
+
+
+def token_members(tokens: Tokens, now: int) -> dict[str, object]:
+    """Return what a bearer client is given beside the session (RFC 6749 §5.1)."""
+    return {
+        "access_token": tokens.access_token,
+        "refresh_token": tokens.refresh_token,
+        "token_type": "Bearer",
+        "expires_in": max(0, tokens.access_expires_at - now),
+    }
+
+
+def token_cookies(tokens: Tokens, cookies: SessionCookies, now: int) -> list[str]:
+    """
+    Return the ``Set-Cookie`` values of *tokens*.
+
+    Both live until the idle end, so that an expired access token can still be told
+    from none; a session that is not remembered ends with the browser.
+    """
+    session = tokens.session
+    max_age = session.idle_expires_at - now if session.remember else None
+    return [
+        cookies.access.set(tokens.access_token, max_age=max_age),
+        cookies.refresh.set(tokens.refresh_token, max_age=max_age),
+    ]
+
+
+def listed_session(session: Session, *, current: str) -> dict[str, object]:
+    """Return one row of a user's list of sessions; *current* is the asking one."""
+    return {
+        "id": session.id,
+        "device": session.device,
+        "auth_time": session.auth_time,
+        "amr": session.amr,
+        "idle_expires_at": session.idle_expires_at,
+        "expires_at": session.expires_at,
+        "current": session.id == current,
+    }
+
+
+def _bearer(view: RequestView) -> str | None:
+    values = view.values(b"authorization")
+    if not values:
+        return None
+    match = _BEARER.fullmatch(values[0]) if len(values) == 1 else None
+    if match is None:
+        raise Refused("token_invalid", reason="Authorization is not one Bearer token")
+    return match[1]
+
+
+def _invalid(detail: str) -> Refused:
+    return Refused("request_invalid", detail)
