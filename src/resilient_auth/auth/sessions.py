@@ -136,6 +136,7 @@ class Auth(Shell):
     ) -> int:
         """End every session of *subject* but *keep*; return how many were ended."""
         now = self.now()
+        now = self.now()
         ended = self._store.end_all(subject, keep=keep, now=now, reason=reason)
         self._take_ended(*ended)
         return len(ended)

@@ -1,0 +1,85 @@
+"""Every store passes the one inherited suite, on the real database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from resilient_auth import AsyncSQLAlchemyStore, MemoryStore, SQLAlchemyStore
+from resilient_auth.stores.sqlalchemy import metadata
+from resilient_auth.testing import BlockingStore, StoreContract
+
+
+def blocking(engine: AsyncEngine) -> BlockingStore:
+    """Return the asynchronous SQL store over *engine*, emptied, with its loop."""
+
+    async def make() -> AsyncSQLAlchemyStore:
+        store = AsyncSQLAlchemyStore(engine)
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.drop_all)
+        await store.create_schema()
+        return store
+
+    return BlockingStore(make, engine.dispose)
+
+
+def emptied(engine: sa.Engine) -> SQLAlchemyStore:
+    """Return the SQL store over *engine*, with an empty table."""
+    metadata.drop_all(engine)
+    store = SQLAlchemyStore(engine)
+    store.create_schema()
+    return store
+
+
+class TestMemory(StoreContract):
+    """Sessions in this process."""
+
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore()
+
+
+class TestSQLite(StoreContract):
+    """SQLite through its standard driver, in a file that threads share."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SQLAlchemyStore]:
+        engine = sa.create_engine(f"sqlite:///{tmp_path}/sessions.db")
+        yield emptied(engine)
+        engine.dispose()
+
+
+class TestAsyncSQLite(StoreContract):
+    """SQLite through aiosqlite."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[BlockingStore]:
+        store = blocking(
+            create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/sessions.db")
+        )
+        yield store
+        store.close()
+
+
+class TestPostgreSQL(StoreContract):
+    """PostgreSQL through psycopg."""
+
+    @pytest.fixture
+    def store(self, postgres: sa.URL) -> Iterator[SQLAlchemyStore]:
+        engine = sa.create_engine(postgres.set(drivername="postgresql+psycopg"))
+        yield emptied(engine)
+        engine.dispose()
+
+
+class TestAsyncPostgreSQL(StoreContract):
+    """PostgreSQL through asyncpg."""
+
+    @pytest.fixture
+    def store(self, postgres: sa.URL) -> Iterator[BlockingStore]:
+        store = blocking(
+            create_async_engine(postgres.set(drivername="postgresql+asyncpg"))
+        )
+        yield store
+        store.close()
