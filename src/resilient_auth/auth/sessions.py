@@ -136,7 +136,6 @@ class Auth(Shell):
     ) -> int:
         """End every session of *subject* but *keep*; return how many were ended."""
         now = self.now()
-        now = self.now()
         ended = self._store.end_all(subject, keep=keep, now=now, reason=reason)
         self._take_ended(*ended)
         return len(ended)
@@ -261,9 +260,8 @@ class AsyncAuth(Shell):
         self, subject: str, *, keep: str | None = None, reason: str = "revoked"
     ) -> int:
         """End every session of *subject* but *keep*; return how many were ended."""
-        ended = await self._store.end_all(
-            subject, keep=keep, now=self.now(), reason=reason
-        )
+        now = self.now()
+        ended = await self._store.end_all(subject, keep=keep, now=now, reason=reason)
         self._take_ended(*ended)
         return len(ended)
 
