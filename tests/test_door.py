@@ -26,6 +26,7 @@ def test_the_list_of_names_is_written_down() -> None:
     written = (HERE / "api.txt").read_text("utf-8").split()
 
     assert written == sorted(resilient_auth.__all__)
+    assert resilient_auth.__all__ == list(resilient_auth._HOMES)
 
 
 @pytest.mark.parametrize("name", sorted(resilient_auth.__all__))

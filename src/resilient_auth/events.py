@@ -34,9 +34,10 @@ class Event:
 
     def fields(self) -> dict[str, object]:
         """Return name and fields as a flat mapping, ready for a log line."""
-        return {"event": self.name} | {
+        said = {
             each.name: getattr(self, each.name) for each in dataclasses.fields(self)
         }
+        return {"event": self.name, **said}
 
 
 class Listener(Protocol):

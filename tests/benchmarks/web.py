@@ -1,0 +1,112 @@
+"""An authenticated request beside a minimal PyJWT middleware, over bare Starlette."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import jwt
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from tests.benchmarks.measure import Row, arace
+
+from resilient_auth import (
+    AsyncAuth,
+    Deployment,
+    Key,
+    KeyRing,
+    StarletteAuth,
+    TokenPolicy,
+)
+
+SECRET = bytes(range(64, 96))
+POLICY = TokenPolicy(issuer="https://api.example.com", audience="api")
+ORIGIN = b"https://app.example.com"
+App = Callable[..., Awaitable[None]]
+
+
+def rows() -> Iterator[Row]:
+    """Yield what authentication, the wrap and an Origin add to a bare request."""
+    auth = AsyncAuth(KeyRing([Key.from_secret(SECRET, kid="a")]), POLICY)
+    site = Deployment("https://api.example.com", apps=[ORIGIN.decode()])
+    web = StarletteAuth(auth, site, authenticate=lambda _: None)
+    token = _run(auth.login("ann")).access_token
+    bare = Starlette(routes=[Route("/", _hello)])
+    plain = Starlette(routes=[Route("/", web.required()(_hello))])
+    wrapped = web.wrap(Starlette(routes=[Route("/", web.required()(_hello))]))
+    pyjwt = _with_pyjwt(Starlette(routes=[Route("/", _hello)]))
+    cors = CORSMiddleware(bare, [ORIGIN.decode()], allow_credentials=True)
+    only_wrap = web.wrap(Starlette(routes=[Route("/", _hello)]))
+
+    none, own, whole, theirs = arace(
+        *(_request(app, token) for app in (bare, plain, wrapped, pyjwt))
+    )
+    peer = theirs - none
+    yield Row("authentication alone, uncached", own - none, "PyJWT ASGI", peer, 1 / 6)
+    yield Row("the whole wrap, uncached", whole - none, "PyJWT ASGI", peer)
+    none, ours, ours_origin, theirs_origin = arace(
+        _request(bare, token, ORIGIN),
+        _request(only_wrap, token),
+        _request(only_wrap, token, ORIGIN),
+        _request(cors, token, ORIGIN),
+    )
+    yield Row(
+        "an Origin header",
+        ours_origin - ours,
+        "CORSMiddleware",
+        theirs_origin - none,
+        1 / 2,
+    )
+
+
+async def _hello(_: Request) -> Response:
+    return Response(b"hello")
+
+
+def _with_pyjwt(app: App) -> App:
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        token = dict(scope["headers"])[b"authorization"][7:]
+        scope["user"] = jwt.decode(
+            token,
+            SECRET,
+            algorithms=["HS256"],
+            issuer=POLICY.issuer,
+            audience=POLICY.audience,
+        )
+        await app(scope, receive, send)
+
+    return middleware
+
+
+def _request(
+    app: App, token: str, origin: bytes = b""
+) -> Callable[[], Awaitable[object]]:
+    headers = [(b"host", b"api"), (b"authorization", b"Bearer " + token.encode())]
+    headers += [(b"origin", origin)] if origin else []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] != 200:
+            raise AssertionError(f"answered {message['status']}")
+
+    async def once() -> None:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "root_path": "",
+            "query_string": b"",
+            "headers": headers,
+        }
+        await app(scope, receive, send)
+
+    return once
+
+
+def _run(coroutine: Any) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)

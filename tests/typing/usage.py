@@ -1,0 +1,92 @@
+"""What a user's type checker must see; checked by mypy and pyright, never executed."""
+
+from collections.abc import Mapping
+from typing import Any, assert_type
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+
+from resilient_auth import (
+    AsyncAuth,
+    Auth,
+    Claims,
+    Deployment,
+    Identity,
+    Key,
+    KeyRing,
+    MemoryStore,
+    PasswordHasher,
+    Principal,
+    Refused,
+    Session,
+    SessionPolicy,
+    StarletteAuth,
+    TokenIssuer,
+    TokenPolicy,
+    Tokens,
+    TokenVerifier,
+)
+from resilient_auth.events import Event
+
+ring = KeyRing([Key.generate("EdDSA")], refresh_secrets={"a": b"-".ljust(32, b"x")})
+policy = TokenPolicy(issuer="https://api.example.com", audience="api")
+
+
+def tokens_are_typed() -> None:
+    """The issuer gives text, the verifier gives claims."""
+    assert_type(TokenIssuer(ring, policy).issue("ann", {"role": "x"}, ttl=60), str)
+    assert_type(TokenVerifier(ring, policy).verify("…"), Claims)
+
+
+def sync_sessions_are_typed(listener: list[Event]) -> None:
+    """A list's append is a listener."""
+    auth = Auth(
+        ring,
+        policy,
+        store=MemoryStore(),
+        sessions=SessionPolicy(grace=10),
+        listeners=[listener.append],
+    )
+    assert_type(auth.login("ann"), Tokens)
+    assert_type(auth.verify("…"), Principal)
+    assert_type(auth.sessions("ann"), list[Session])
+    assert_type(auth.revoke_all("ann"), int)
+
+
+async def async_sessions_are_typed() -> None:
+    """The same verbs, awaited."""
+    auth = AsyncAuth(ring, policy)
+    assert_type(await auth.refresh("…"), Tokens)
+    assert_type(await auth.verify("…"), Principal)
+    await auth.logout("…")
+
+
+async def check(credentials: Mapping[str, Any]) -> Identity | None:
+    """Judge credentials as an application would."""
+    hasher = PasswordHasher()
+    if await hasher.averify(None, credentials["password"]):
+        return Identity(subject="ann")
+    return None
+
+
+def check_without_waiting(credentials: Mapping[str, Any]) -> str | None:
+    """Judge credentials in a plain function."""
+    return credentials.get("username")
+
+
+site = Deployment("https://api.example.com", apps=["https://app.example.com"])
+web = StarletteAuth(AsyncAuth(ring, policy), site, authenticate=check)
+plain = StarletteAuth(AsyncAuth(ring, policy), site, authenticate=check_without_waiting)
+
+
+@web.required(scopes=["chat"])
+async def endpoint(request: Request) -> Response:
+    """Answer a principal, as a Starlette endpoint does."""
+    assert_type(await web.principal(request), Principal)
+    assert_type(await web.optional(request), Principal | None)
+    raise Refused("permission_denied", reason="never executed")
+
+
+app = web.wrap(Starlette(routes=[Mount("/api/auth", routes=web.routes())]))
