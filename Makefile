@@ -52,7 +52,7 @@ format: $(VENV)/dev.stamp ## Format the code
 types: $(VENV)/dev.stamp ## Check types with mypy and pyright
 	@$(BIN)/mypy
 	@$(BIN)/pyright
-	@$(BIN)/pyright --verifytypes resilient_auth --ignoreexternal
+	@PYTHONPATH="src:$$(echo $(VENV)/lib/python3.*/site-packages)" $(BIN)/pyright --verifytypes resilient_auth --ignoreexternal
 
 docs: $(VENV)/dev.stamp ## Build the documentation; warnings are errors
 	@$(BIN)/sphinx-build -n -W --keep-going -q docs docs/_build/html

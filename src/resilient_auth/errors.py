@@ -144,11 +144,11 @@ class AnswerError(ResilientAuthError):
         problem = PROBLEMS[code]
         super().__init__(code if not reason else f"{code}: {reason}")
         self.code = code
-        self.status = problem.status
-        self.action = action or problem.action
-        self.detail = detail or problem.title
+        self.status: int = problem.status
+        self.action: str = action or problem.action
+        self.detail: str = detail or problem.title
         self.retry_after = retry_after
-        self.reason = reason or code
+        self.reason: str = reason or code
         self.request_id = ""
 
     def headers(self) -> dict[str, str]:
@@ -258,6 +258,14 @@ class StreamInterrupted(Unavailable):
     def __init__(self, partial: str, *, reason: str = "no terminal marker") -> None:
         super().__init__("llm_unavailable", reason=f"stream interrupted: {reason}")
         self.partial = partial
+
+
+class UnusableAnswer(Unavailable):  # noqa: N818 - names what came
+    """A call returned without an error, but what came is no answer: *kind* says why."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__("llm_unavailable", reason=f"unusable answer: {kind}")
+        self.kind = kind
 
 
 def _whole_seconds(seconds: float) -> int:

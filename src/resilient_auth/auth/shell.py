@@ -72,11 +72,11 @@ class Shell:
         listeners: Iterable[Listener],
         clock: Clock | None,
     ) -> None:
-        self.csrf = signing.CsrfTokens(ring.masters(signing.PURPOSE))
+        self.csrf: signing.CsrfTokens = signing.CsrfTokens(ring.masters(signing.PURPOSE))
         self._policy = policy
         self._lives = sessions
         self._listeners = tuple(listeners)
-        self.clock = clock or SystemClock()
+        self.clock: Clock = clock or SystemClock()
         self._masters = ring.masters(refresh.PURPOSE)
         self._newest = list(self._masters)[-1]
         self._issuer = TokenIssuer(ring, policy, clock=self.clock)

@@ -81,15 +81,15 @@ class Deployment:
             _require_same_site(page, home)
         prefix = "__Host-" if secure else ""
         allowed = {str(home), *map(str, pages)}
-        self.api = str(home)
-        self.apps = tuple(map(str, pages))
-        self.profile = "same-origin" if allowed == {str(home)} else "same-site"
-        self.cookies = SessionCookies(
+        self.api: str = str(home)
+        self.apps: tuple[str, ...] = tuple(map(str, pages))
+        self.profile: str = "same-origin" if allowed == {str(home)} else "same-site"
+        self.cookies: SessionCookies = SessionCookies(
             CookiePolicy(f"{prefix}ra_access", secure=secure),
             CookiePolicy(f"{prefix}ra_refresh", secure=secure),
         )
-        self.cors = CorsPolicy(sorted(allowed))
-        self.csrf = CsrfPolicy(allowed)
+        self.cors: CorsPolicy = CorsPolicy(sorted(allowed))
+        self.csrf: CsrfPolicy = CsrfPolicy(allowed)
 
     def __repr__(self) -> str:
         return f"Deployment({self.api!r}, apps={list(self.apps)!r})"

@@ -52,7 +52,7 @@ class AsyncEndpoints:
     ) -> None:
         if not callable(authenticate):
             raise ConfigError("authenticate is a function of the login's credentials.")
-        self.refusals = Refusals(auth, site)
+        self.refusals: Refusals = Refusals(auth, site)
         self._auth = auth
         self._site = site
         self._authenticate = authenticate
