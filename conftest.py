@@ -1,9 +1,19 @@
 """Every Python block of the README and the docs runs as a test (Sybil)."""
 
+import pytest
 from sybil import Sybil
+from sybil.integration.pytest import SybilItem
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
 ).pytest()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the blocks of a page back in order: each builds on those before it."""
+    blocks = [item for item in items if isinstance(item, SybilItem)]
+    blocks.sort(key=lambda block: (block.example.path, block.example.line))
+    items[:] = [item for item in items if not isinstance(item, SybilItem)] + blocks

@@ -10,47 +10,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from resilient_auth.auth.passwords import PasswordHasher as PasswordHasher
     from resilient_auth.auth.sessions import AsyncAuth as AsyncAuth
-    from resilient_auth.stores.sqlalchemy import (
-        AsyncSQLAlchemyStore as AsyncSQLAlchemyStore,
-    )
-    from resilient_auth.stores.base import AsyncSessionStore as AsyncSessionStore
     from resilient_auth.auth.sessions import Auth as Auth
-    from resilient_auth.errors import BulkheadFull as BulkheadFull
-    from resilient_auth.errors import CircuitOpen as CircuitOpen
-    from resilient_auth.core.claims import Claims as Claims
+    from resilient_auth.auth.shell import Principal as Principal
+    from resilient_auth.auth.shell import Tokens as Tokens
+    from resilient_auth.auth.tokens import TokenIssuer as TokenIssuer
+    from resilient_auth.auth.tokens import TokenVerifier as TokenVerifier
     from resilient_auth.clock import Clock as Clock
-    from resilient_auth.errors import ConfigError as ConfigError
+    from resilient_auth.clock import SystemClock as SystemClock
+    from resilient_auth.core.claims import Claims as Claims
+    from resilient_auth.core.claims import TokenPolicy as TokenPolicy
     from resilient_auth.core.cookies import CookiePolicy as CookiePolicy
+    from resilient_auth.core.cookies import read_cookies as read_cookies
     from resilient_auth.core.cors import CorsAnswer as CorsAnswer
     from resilient_auth.core.cors import CorsPolicy as CorsPolicy
     from resilient_auth.core.csrf import CsrfPolicy as CsrfPolicy
-    from resilient_auth.errors import DeadlineExceeded as DeadlineExceeded
     from resilient_auth.core.deployment import Deployment as Deployment
-    from resilient_auth.errors import DuplicateModelError as DuplicateModelError
-    from resilient_auth.web.endpoints import Identity as Identity
-    from resilient_auth.errors import InternalError as InternalError
     from resilient_auth.core.keys import Key as Key
     from resilient_auth.core.keys import KeyRing as KeyRing
-    from resilient_auth.stores.memory import MemoryStore as MemoryStore
-    from resilient_auth.errors import MissingDependency as MissingDependency
-    from resilient_auth.auth.passwords import PasswordHasher as PasswordHasher
-    from resilient_auth.auth.shell import Principal as Principal
-    from resilient_auth.errors import Refused as Refused
-    from resilient_auth.errors import ResilientAuthError as ResilientAuthError
-    from resilient_auth.stores.sqlalchemy import SQLAlchemyStore as SQLAlchemyStore
     from resilient_auth.core.sessions import Session as Session
     from resilient_auth.core.sessions import SessionPolicy as SessionPolicy
-    from resilient_auth.stores.base import SessionStore as SessionStore
-    from resilient_auth.web.starlette import StarletteAuth as StarletteAuth
+    from resilient_auth.errors import BulkheadFull as BulkheadFull
+    from resilient_auth.errors import CircuitOpen as CircuitOpen
+    from resilient_auth.errors import ConfigError as ConfigError
+    from resilient_auth.errors import DeadlineExceeded as DeadlineExceeded
+    from resilient_auth.errors import DuplicateModelError as DuplicateModelError
+    from resilient_auth.errors import InternalError as InternalError
+    from resilient_auth.errors import MissingDependency as MissingDependency
+    from resilient_auth.errors import Refused as Refused
+    from resilient_auth.errors import ResilientAuthError as ResilientAuthError
     from resilient_auth.errors import StreamInterrupted as StreamInterrupted
-    from resilient_auth.clock import SystemClock as SystemClock
-    from resilient_auth.auth.tokens import TokenIssuer as TokenIssuer
-    from resilient_auth.core.claims import TokenPolicy as TokenPolicy
-    from resilient_auth.auth.tokens import TokenVerifier as TokenVerifier
-    from resilient_auth.auth.shell import Tokens as Tokens
     from resilient_auth.errors import Unavailable as Unavailable
-    from resilient_auth.core.cookies import read_cookies as read_cookies
+    from resilient_auth.stores.base import AsyncSessionStore as AsyncSessionStore
+    from resilient_auth.stores.base import SessionStore as SessionStore
+    from resilient_auth.stores.memory import MemoryStore as MemoryStore
+    from resilient_auth.stores.sqlalchemy import (
+        AsyncSQLAlchemyStore as AsyncSQLAlchemyStore,
+    )
+    from resilient_auth.stores.sqlalchemy import SQLAlchemyStore as SQLAlchemyStore
+    from resilient_auth.web.endpoints import Identity as Identity
+    from resilient_auth.web.starlette import StarletteAuth as StarletteAuth
 
 #: Public name → the module that is its home.
 _HOMES = {

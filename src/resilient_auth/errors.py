@@ -260,7 +260,7 @@ class StreamInterrupted(Unavailable):
         self.partial = partial
 
 
-class UnusableAnswer(Unavailable):  # noqa: N818 - names what came
+class UnusableAnswer(Unavailable):
     """A call returned without an error, but what came is no answer: *kind* says why."""
 
     def __init__(self, kind: str) -> None:

@@ -51,6 +51,7 @@ def arace(*contestants: Callable[[], Awaitable[object]]) -> list[float]:
 
     def driven(contestant: Callable[[], Awaitable[object]]) -> Callable[[], object]:
         async def many(number: int) -> None:
+            """Await the contestant *number* times."""
             for _ in range(number):
                 await contestant()
 

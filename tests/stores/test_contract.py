@@ -16,6 +16,7 @@ def blocking(engine: AsyncEngine) -> BlockingStore:
     """Return the asynchronous SQL store over *engine*, emptied, with its loop."""
 
     async def make() -> AsyncSQLAlchemyStore:
+        """Empty the table and return the store."""
         store = AsyncSQLAlchemyStore(engine)
         async with engine.begin() as connection:
             await connection.run_sync(metadata.drop_all)
@@ -38,6 +39,7 @@ class TestMemory(StoreContract):
 
     @pytest.fixture
     def store(self) -> MemoryStore:
+        """Return an empty store."""
         return MemoryStore()
 
 
@@ -46,6 +48,7 @@ class TestSQLite(StoreContract):
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[SQLAlchemyStore]:
+        """Yield an empty store, closed afterwards."""
         engine = sa.create_engine(f"sqlite:///{tmp_path}/sessions.db")
         yield emptied(engine)
         engine.dispose()
@@ -56,6 +59,7 @@ class TestAsyncSQLite(StoreContract):
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[BlockingStore]:
+        """Yield an empty store, closed afterwards."""
         store = blocking(
             create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/sessions.db")
         )
@@ -68,6 +72,7 @@ class TestPostgreSQL(StoreContract):
 
     @pytest.fixture
     def store(self, postgres: sa.URL) -> Iterator[SQLAlchemyStore]:
+        """Yield an empty store, closed afterwards."""
         engine = sa.create_engine(postgres.set(drivername="postgresql+psycopg"))
         yield emptied(engine)
         engine.dispose()
@@ -78,6 +83,7 @@ class TestAsyncPostgreSQL(StoreContract):
 
     @pytest.fixture
     def store(self, postgres: sa.URL) -> Iterator[BlockingStore]:
+        """Yield an empty store, closed afterwards."""
         store = blocking(
             create_async_engine(postgres.set(drivername="postgresql+asyncpg"))
         )

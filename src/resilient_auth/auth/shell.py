@@ -13,6 +13,7 @@ from resilient_auth.core.claims import Claims, TokenPolicy, compose
 from resilient_auth.core.keys import KeyRing
 from resilient_auth.core.refresh import Presented, read_refresh, write_refresh
 from resilient_auth.core.sessions import Session, SessionPolicy, end_of, open_session
+from resilient_auth.core.signing import CsrfTokens
 from resilient_auth.errors import Refused, Unavailable
 from resilient_auth.events import (
     Event,
@@ -72,7 +73,7 @@ class Shell:
         listeners: Iterable[Listener],
         clock: Clock | None,
     ) -> None:
-        self.csrf: signing.CsrfTokens = signing.CsrfTokens(ring.masters(signing.PURPOSE))
+        self.csrf: CsrfTokens = CsrfTokens(ring.masters(signing.PURPOSE))
         self._policy = policy
         self._lives = sessions
         self._listeners = tuple(listeners)

@@ -58,6 +58,7 @@ class StarletteAuth:
         authenticate: Authenticate,
         health: ServesProbes | None = None,
     ) -> None:
+        self._auth = auth
         self._endpoints = AsyncEndpoints(auth, site, authenticate)
         self._site = site
         self._probes = {} if health is None else dict(health.routes())
@@ -82,12 +83,13 @@ class StarletteAuth:
         return await self._endpoints.optional(view_of(connection.scope))
 
     def required(
-        self, *, scopes: Iterable[str] = ()
+        self, *, recent: int | None = None, scopes: Iterable[str] = ()
     ) -> Callable[[Endpoint], Callable[[Request], Awaitable[Any]]]:
         """
         Let an endpoint be reached only by a principal, found in ``request.state``.
 
-        *scopes* must all stand in the claim ``scope``.
+        *recent* is the most seconds since they proved who they are (else
+        ``step_up_required``); *scopes* must all stand in the claim ``scope``.
         """
         needed = frozenset(scopes)
 
@@ -96,6 +98,8 @@ class StarletteAuth:
             async def guarded(request: Request) -> Any:
                 who = await self.principal(request)
                 require_scopes(who, needed)
+                if recent is not None:
+                    self._auth.require_recent(who, max_age=recent)
                 request.state.principal = who
                 if inspect.iscoroutinefunction(endpoint):
                     return await endpoint(request)
