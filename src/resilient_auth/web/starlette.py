@@ -92,22 +92,23 @@ class StarletteAuth:
         ``step_up_required``); *scopes* must all stand in the claim ``scope``.
         """
         needed = frozenset(scopes)
+        return lambda endpoint: self._guarded(endpoint, recent, needed)
 
-        def decorate(endpoint: Endpoint) -> Callable[[Request], Awaitable[Any]]:
-            @functools.wraps(endpoint)
-            async def guarded(request: Request) -> Any:
-                who = await self.principal(request)
-                require_scopes(who, needed)
-                if recent is not None:
-                    self._auth.require_recent(who, max_age=recent)
-                request.state.principal = who
-                if inspect.iscoroutinefunction(endpoint):
-                    return await endpoint(request)
-                return await run_in_threadpool(endpoint, request)
+    def _guarded(
+        self, endpoint: Endpoint, recent: int | None, scopes: frozenset[str]
+    ) -> Callable[[Request], Awaitable[Any]]:
+        @functools.wraps(endpoint)
+        async def guarded(request: Request) -> Any:
+            who = await self.principal(request)
+            require_scopes(who, scopes)
+            if recent is not None:
+                self._auth.require_recent(who, max_age=recent)
+            request.state.principal = who
+            if inspect.iscoroutinefunction(endpoint):
+                return await endpoint(request)
+            return await run_in_threadpool(endpoint, request)
 
-            return guarded
-
-        return decorate
+        return guarded
 
     def _on_refusal(self, request: Request, error: Exception) -> Response:
         if not isinstance(error, AnswerError) or request.scope["type"] != "http":
