@@ -10,11 +10,14 @@ _OUTAGES = frozenset(
     {
         "OperationalError",  # PEP 249: the database's own trouble
         "InterfaceError",  # PEP 249: the driver lost its connection
+        "InternalClientError",  # asyncpg: its connection died between two requests
         "DisconnectionError",  # SQLAlchemy: a pooled connection died
         "InvalidatePoolError",
-        "PostgresConnectionError",  # asyncpg
-        "CannotConnectNowError",  # asyncpg: the server is starting or stopping
-        "TooManyConnectionsError",
+        "PostgresConnectionError",  # asyncpg: SQLSTATE class 08
+        "TransactionRollbackError",  # asyncpg: 40, a deadlock or a lost race
+        "InsufficientResourcesError",  # asyncpg: 53, too many connections, disk full
+        "LockNotAvailableError",  # asyncpg: 55P03, lock_timeout
+        "OperatorInterventionError",  # asyncpg: 57, starting, stopping, cancelled
         "ConnectionError",  # standard library and redis-py
         "TimeoutError",  # standard library, SQLAlchemy's pool, redis-py
         "gaierror",
