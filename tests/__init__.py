@@ -1,0 +1,1 @@
+"""The tests; a package, so that drivers and benchmarks can be imported."""

@@ -1,0 +1,1 @@
+"""Real browsers, driven over one small interface; see `tab.Tab`."""

@@ -1,0 +1,14 @@
+"""What do all tests share? Hypothesis profiles: ``dev`` (default), ``ci``, ``deep``."""
+
+import os
+
+from hypothesis import settings
+
+# No deadline: a machine shared with others is slow now and then, and no test of ours
+# asserts a time.
+pytest_plugins = ["tests.browsers.fixtures"]
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, print_blob=True)
+settings.register_profile("deep", deadline=None, max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
