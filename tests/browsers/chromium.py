@@ -1,12 +1,19 @@
 """Chromium, started by ourselves and driven by Playwright over its debugging port."""
 
+import base64
 import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import (
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+)
 
 from tests.browsers.loop import LoopThread
 from tests.browsers.process import BrowserProcess, Profile
@@ -120,6 +127,7 @@ class ChromiumTab(Tab):
         self._page = page
         self._loop = loop
         self.console = []
+        self._devtools: CDPSession | None = None
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.console.append(f"uncaught {error}"))
 
@@ -154,18 +162,26 @@ class ChromiumTab(Tab):
 
     def resize(self, width: int, height: int, *, scale: float = 1) -> None:
         """Set the viewport."""
-        self._loop.run(self._resize(width, height, scale))
-
-    async def _resize(self, width: int, height: int, scale: float) -> None:
-        session = await self._page.context.new_cdp_session(self._page)
         size = {"width": width, "height": height, "deviceScaleFactor": scale}
-        await session.send(
-            "Emulation.setDeviceMetricsOverride", {**size, "mobile": False}
-        )
+        self._send("Emulation.setDeviceMetricsOverride", {**size, "mobile": False})
 
     def screenshot(self, path: Path, *, full: bool = False) -> None:
-        """Write a picture."""
-        self._loop.run(self._page.screenshot(path=path, full_page=full))
+        """Write a picture, in the pixels of the device."""
+        how: dict[str, Any] = {"format": "png", "captureBeyondViewport": full}
+        if full:
+            size = self._send("Page.getLayoutMetrics", {})["cssContentSize"]
+            how["clip"] = {**size, "scale": 1}
+        picture = self._send("Page.captureScreenshot", how)
+        path.write_bytes(base64.b64decode(picture["data"]))
+
+    def _send(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Send a command of the DevTools protocol."""
+        return self._loop.run(self._command(method, params))
+
+    async def _command(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        if self._devtools is None:
+            self._devtools = await self._page.context.new_cdp_session(self._page)
+        return await self._devtools.send(method, params)
 
     def close(self) -> None:
         """Close the tab."""
