@@ -1,4 +1,4 @@
-"""What came in? A request as a value, the same for every framework."""
+"""What came in, and what goes out? Requests and answers, whatever the framework."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,3 +34,12 @@ class RequestView:
     def is_safe(self) -> bool:
         """Say whether the method changes nothing (RFC 9110 §9.2.1)."""
         return self.method in SAFE_METHODS
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as a value; every framework turns it into its own response."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""

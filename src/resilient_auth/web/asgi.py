@@ -18,10 +18,10 @@ from typing import Any
 
 from resilient_auth import events
 from resilient_auth.core.deployment import Deployment
-from resilient_auth.core.view import RequestView
+from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, Refused
 from resilient_auth.web.refusals import Refusals
-from resilient_auth.web.wire import MAX_BODY, Answer
+from resilient_auth.web.wire import MAX_BODY
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

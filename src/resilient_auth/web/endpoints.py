@@ -16,11 +16,11 @@ from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal, Tokens
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.outage import is_outage
-from resilient_auth.core.view import RequestView
+from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, ConfigError, Refused, Unavailable
 from resilient_auth.web import wire
 from resilient_auth.web.refusals import Refusals
-from resilient_auth.web.wire import Answer, Credential
+from resilient_auth.web.wire import Credential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from resilient_auth import events
 from resilient_auth.auth.shell import Shell
 from resilient_auth.core.deployment import Deployment
-from resilient_auth.core.view import RequestView
+from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, InternalError
 from resilient_auth.events import RequestFailed, RequestRefused
-from resilient_auth.web.wire import Answer, json_answer
+from resilient_auth.web.wire import json_answer
 
 #: Only these say that the cookies are of no use any more. Never a lost race, a store
 #: that is down, a CSRF error or an unreadable token: those would log out the innocent.

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError
 from resilient_auth.web.asgi import (
     App,
@@ -27,7 +28,7 @@ from resilient_auth.web.asgi import (
     view_of,
 )
 from resilient_auth.web.endpoints import AsyncEndpoints, Authenticate
-from resilient_auth.web.wire import Answer, require_scopes
+from resilient_auth.web.wire import require_scopes
 
 Endpoint = Callable[..., Any]
 

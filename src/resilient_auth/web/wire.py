@@ -10,7 +10,7 @@ from resilient_auth.core.cookies import read_cookies
 from resilient_auth.core.deployment import SessionCookies
 from resilient_auth.core.sessions import Session
 from resilient_auth.core.text import is_identifier, read_object, write_object
-from resilient_auth.core.view import RequestView
+from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import Refused
 
 MAX_BODY = 16_384  # bytes; our own endpoints need no more
@@ -18,15 +18,6 @@ MAX_PASSWORD = 1024  # bytes; bounds the work of a hash (ASVS 6.2.9: 64 at least
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
 _QUERY_TOKEN = re.compile(rb"(?:^|&)(?:access_token|refresh_token)=")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer as a value; every framework turns it into its own response."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
