@@ -1,0 +1,194 @@
+"""What is kept for one key? Its circuit, its slots and its retry budget."""
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NoReturn
+
+from resilient_auth.clock import Clock
+from resilient_auth.events import CallFailed, Listener, tell
+from resilient_auth.resilience.breaker import Breaker, Circuit, Ticket
+from resilient_auth.resilience.budget import Budget
+from resilient_auth.resilience.bulkhead import Slots
+from resilient_auth.resilience.deadline import Deadline
+from resilient_auth.resilience.policy import Policy
+from resilient_auth.resilience.verdict import Verdict
+
+_CHANCES = 64
+
+
+class Failure:
+    """How an attempt failed: the error to raise in the end, and what it means."""
+
+    __slots__ = ("error", "verdict")
+
+    def __init__(self, error: Exception, verdict: Verdict) -> None:
+        self.error = error
+        self.verdict = verdict
+
+    def throw(self) -> NoReturn:
+        """
+        Raise the error, and let go of it.
+
+        Frames of its traceback may still know this failure. Were the error in it, the
+        two would be a cycle, and a whole prompt would live until the next collection.
+        """
+        error = self.error
+        del self.error
+        try:
+            raise error
+        finally:
+            del error
+
+
+class Lane:
+    """One key's own; may be used from any thread."""
+
+    __slots__ = (
+        "breaker",
+        "budget",
+        "clock",
+        "fair_share",
+        "fair_stream_share",
+        "key",
+        "listeners",
+        "now",
+        "policy",
+        "slots",
+        "slow_after",
+        "touched",
+    )
+
+    def __init__(
+        self, key: str, policy: Policy, clock: Clock, listeners: tuple[Listener, ...]
+    ) -> None:
+        self.key = key
+        self.policy = policy
+        self.clock = clock
+        self.now = clock.monotonic
+        self.listeners = listeners
+        self.breaker = Breaker(key, policy, clock, listeners)
+        slots, budget = policy.bulkhead, policy.budget
+        self.slots = None if slots is None else Slots(key, slots)
+        self.budget = None if budget is None else Budget(budget, now=self.now())
+        slow_after = policy.trip.slow_after
+        self.slow_after = math.inf if slow_after is None else slow_after
+        self.fair_share = policy.fair_share(policy.timeouts.attempt)
+        self.fair_stream_share = policy.fair_share(policy.timeouts.first_content)
+        #: Whether the lane was used since `Lanes` last looked for room.
+        self.touched = True
+
+    async def acquire(self, deadline: Deadline | None) -> None:
+        """Take a slot of the bulkhead; raises `BulkheadFull`."""
+        if self.slots is not None:
+            left = None if deadline is None else deadline.remaining()
+            await self.slots.acquire(left=left)
+
+    def release(self) -> None:
+        """Give the slot of the bulkhead back."""
+        if self.slots is not None:
+            self.slots.release()
+
+    def fail(
+        self,
+        ticket: Ticket,
+        failure: Failure,
+        *,
+        elapsed: float,
+        fair_share: float,
+        deadline: Deadline | None,
+    ) -> Failure:
+        """
+        Take *ticket* back for *failure* after *elapsed* seconds; judge it in context.
+
+        An attempt that a deadline cut short is the provider's fault only if it had its
+        *fair_share* of time. A wait that the server told, but that nobody will sleep
+        through because it fits neither cap nor deadline, opens the circuit until then.
+        """
+        verdict = failure.verdict
+        if verdict.kind == "deadline" and elapsed >= fair_share:
+            verdict = replace(verdict, trips=True)
+            failure.verdict = verdict
+        open_for = self._open_for(verdict, deadline)
+        self.breaker.fail(ticket, verdict, open_for=open_for)
+        return failure
+
+    def _open_for(self, verdict: Verdict, deadline: Deadline | None) -> float | None:
+        wait = verdict.wait
+        if not wait or not verdict.trips:
+            return None
+        left = math.inf if deadline is None else deadline.remaining()
+        sleepable = min(self.policy.retry_after_cap, left)
+        return wait if verdict.opens or wait > sleepable else None
+
+    def give_up(self, verdict: Verdict, *, attempts: int, why: str) -> None:
+        """Tell that a call is given up after *attempts*, and *why*."""
+        event = CallFailed(
+            at=self.clock.time(),
+            key=self.key,
+            attempts=attempts,
+            kind=verdict.kind,
+            why=why,
+        )
+        tell(self.listeners, event)
+
+    def may_retry(self) -> bool:
+        """Spend one retry of the budget, if there is one."""
+        return self.budget is None or self.budget.take(
+            attempts=self.breaker.admitted, now=self.now()
+        )
+
+
+class Lanes:
+    """
+    The lanes of one `Resilience`, at most *most* of them.
+
+    Where room is needed, a lane that was not used since it was last looked at goes, and
+    one with an open circuit or a call in flight stays while there is another: a flood
+    of new keys cannot make us forget an outage.
+    """
+
+    __slots__ = ("_build", "_lanes", "_lock", "_most")
+
+    def __init__(self, build: Callable[[str], Lane], *, most: int) -> None:
+        self._build = build
+        self._most = most
+        self._lock = threading.Lock()
+        self._lanes: OrderedDict[str, Lane] = OrderedDict()
+
+    def get(self, key: str) -> Lane:
+        """Return the lane of *key*, a new one if there is none."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._add(key)
+        lane.touched = True
+        return lane
+
+    def find(self, key: str) -> Lane | None:
+        """Return the lane of *key*, or None."""
+        return self._lanes.get(key)
+
+    def circuits(self) -> dict[str, Circuit]:
+        """Return what each circuit looks like now."""
+        return {key: lane.breaker.view() for key, lane in list(self._lanes.items())}
+
+    def _add(self, key: str) -> Lane:
+        with self._lock:
+            lane = self._lanes.get(key)
+            if lane is None:
+                if len(self._lanes) >= self._most:
+                    self._make_room()
+                lane = self._lanes[key] = self._build(key)
+            return lane
+
+    def _make_room(self) -> None:
+        """Drop one lane: the first that is idle and untouched, in turn."""
+        for _ in range(_CHANCES):
+            key, lane = self._lanes.popitem(last=False)
+            if lane.breaker.idle and not lane.touched:
+                return
+            lane.touched = False
+            self._lanes[key] = lane
+        self._lanes.popitem(last=False)

@@ -1,0 +1,189 @@
+"""Slots that are never lost, whoever is cancelled when."""
+
+import asyncio
+import threading
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from resilient_auth.errors import BulkheadFull
+from resilient_auth.resilience.bulkhead import Slots
+from resilient_auth.resilience.policy import Bulkhead
+
+PATIENT = 60.0
+
+
+async def settle() -> None:
+    """Let every task that can run do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_no_more_than_the_limit_run_at_once() -> None:
+    """A provider that hangs must not take every worker with it."""
+    slots = Slots("k", Bulkhead(3, queue=100, wait=PATIENT))
+    running = most = 0
+
+    async def work() -> None:
+        nonlocal running, most
+        await slots.acquire()
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        slots.release()
+
+    await asyncio.gather(*(work() for _ in range(50)))
+
+    assert (3, 0) == (most, slots.taken)
+
+
+async def test_the_queue_is_bounded() -> None:
+    """Waiting costs memory too; beyond the queue the answer is no, at once."""
+    slots = Slots("k", Bulkhead(1, queue=1, wait=PATIENT))
+    await slots.acquire()
+    waiting = asyncio.create_task(slots.acquire())
+    await settle()
+    with pytest.raises(BulkheadFull):
+        await slots.acquire()
+    slots.release()
+    await waiting
+    slots.release()
+
+    assert slots.taken == 0
+
+
+@pytest.mark.parametrize("left", [None, 0.0, 0.001])
+async def test_nobody_waits_longer_than_allowed(left: float | None) -> None:
+    """Neither than the policy's limit, nor than the caller's deadline."""
+    slots = Slots("k", Bulkhead(1, queue=5, wait=0.002 if left is None else PATIENT))
+    await slots.acquire()
+
+    with pytest.raises(BulkheadFull):
+        await slots.acquire(left=left)
+    slots.release()
+    assert slots.taken == 0
+
+
+async def test_the_longest_waiting_goes_first() -> None:
+    """A newcomer never overtakes the queue."""
+    slots = Slots("k", Bulkhead(1, queue=10, wait=PATIENT))
+    order: list[int] = []
+
+    async def work(number: int) -> None:
+        await slots.acquire()
+        order.append(number)
+        await asyncio.sleep(0)
+        slots.release()
+
+    await slots.acquire()
+    tasks = [asyncio.create_task(work(n)) for n in range(4)]
+    await settle()
+    slots.release()
+    tasks.append(asyncio.create_task(work(4)))
+    await asyncio.gather(*tasks)
+
+    assert [0, 1, 2, 3, 4] == order
+
+
+async def test_one_cancelled_as_it_is_given_a_slot_passes_it_on() -> None:
+    """The slot was its own already, and would otherwise be lost for ever."""
+    slots = Slots("k", Bulkhead(1, queue=5, wait=PATIENT))
+    await slots.acquire()
+    first, second = (asyncio.create_task(slots.acquire()) for _ in range(2))
+    await settle()
+    slots.release()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await second
+    slots.release()
+
+    assert slots.taken == 0
+
+
+async def test_one_whose_time_runs_out_as_it_is_given_a_slot_keeps_it() -> None:
+    """To refuse it now would waste the slot and the wait."""
+    slots = Slots("k", Bulkhead(1, queue=5, wait=0.001))
+    await slots.acquire()
+    waiting = asyncio.create_task(slots.acquire())
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 0.01
+    while loop.time() < deadline:  # block the loop, so that both are due at once
+        pass
+    slots.release()
+    await waiting
+    slots.release()
+
+    assert slots.taken == 0
+
+
+def test_a_slot_is_handed_over_between_event_loops() -> None:
+    """A sync framework may run one loop per thread over one shared instance."""
+    slots = Slots("k", Bulkhead(1, queue=5, wait=PATIENT))
+    queued, done = threading.Event(), []
+
+    async def hold() -> None:
+        await slots.acquire()
+        other = threading.Thread(target=lambda: asyncio.run(wait()))
+        other.start()
+        await asyncio.to_thread(queued.wait, 10)
+        slots.release()
+        await asyncio.to_thread(other.join, 10)
+
+    async def wait() -> None:
+        task = asyncio.create_task(slots.acquire())
+        await settle()
+        queued.set()
+        await task
+        done.append(True)
+        slots.release()
+
+    asyncio.run(hold())
+
+    assert ([True], 0) == (done, slots.taken)
+
+
+def test_a_waiter_whose_loop_is_gone_is_passed_over() -> None:
+    """A loop that was closed with a call in its queue must not swallow a slot."""
+    slots = Slots("k", Bulkhead(1, queue=5, wait=PATIENT))
+
+    async def come() -> None:
+        slots._take_or_queue()
+
+    asyncio.run(come())
+    asyncio.run(come())
+    slots.release()
+
+    assert slots.taken == 0
+
+
+@given(
+    cancelled=st.sets(st.integers(0, 19)),
+    pauses=st.lists(st.integers(0, 3), min_size=20, max_size=20),
+)
+def test_no_cancellation_loses_a_slot(cancelled: set[int], pauses: list[int]) -> None:
+    """Any of twenty tasks, cancelled at any of their steps."""
+
+    async def scenario() -> int:
+        slots = Slots("k", Bulkhead(2, queue=30, wait=PATIENT))
+
+        async def work() -> None:
+            await slots.acquire()
+            try:
+                await asyncio.sleep(0)
+            finally:
+                slots.release()
+
+        tasks = [asyncio.create_task(work()) for _ in range(20)]
+        for number in range(20):
+            for _ in range(pauses[number]):
+                await asyncio.sleep(0)
+            if number in cancelled:
+                tasks[number].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return slots.taken
+
+    assert asyncio.run(scenario()) == 0
