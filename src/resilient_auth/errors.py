@@ -106,7 +106,11 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
 
 
 class ResilientAuthError(Exception):
-    """The root of everything that this library raises."""
+    """The root of everything that this library raises; survives pickling."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception's own way would call __init__ with the message as the code.
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class ConfigError(ResilientAuthError):
@@ -126,7 +130,34 @@ class MissingDependency(ConfigError, ImportError):
 
 
 class DuplicateModelError(ConfigError, TypeError):
-    """Two ORM classes of one registry carry the same name."""
+    """
+    Two ORM classes of one registry carry the same *name*; refused before a query fails.
+
+    *kind* says how it came about (``duplicate``, ``double_import``,
+    ``subclass_shadow``), *classes* are both as ``module.qualname`` and *places* as
+    ``file:line``, the older first.
+    """
+
+    code = "duplicate_model"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        name: str,
+        kind: str,
+        classes: tuple[str, ...],
+        places: tuple[str, ...],
+    ) -> None:
+        super().__init__(message)
+        self.name = name
+        self.kind = kind
+        self.classes = classes
+        self.places = places
+
+
+class DuplicateModelWarning(UserWarning):
+    """Two ORM classes of one registry carry the same name, and both were let in."""
 
 
 class AnswerError(ResilientAuthError):
@@ -269,5 +300,14 @@ class UnusableAnswer(Unavailable):
 
 
 def _whole_seconds(seconds: float) -> int:
-    """Round up to a non-negative integer, as Retry-After demands."""
-    return max(0, math.ceil(min(seconds, 86_400.0)))
+    """Round up to an integer from 0 to a day, as Retry-After demands; NaN is 0."""
+    return math.ceil(max(0.0, min(seconds, 86_400.0)))
+
+
+def _restored(
+    kind: type[ResilientAuthError], args: tuple[object, ...], said: dict[str, object]
+) -> ResilientAuthError:
+    """Return the error that was pickled, without running its ``__init__``."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(said)
+    return error

@@ -223,3 +223,21 @@ class StreamBroken(Event):
     key: str
     kind: str
     items: int
+
+
+# ------------------------------------------------------------------ operations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged(Event):
+    """
+    Health check *check* changed its mind: ``pass``, ``warn`` or ``fail``.
+
+    *previous* is ``starting`` for its first word; *reason* is exact and never public.
+    """
+
+    check: str
+    critical: bool
+    status: str
+    previous: str
+    reason: str

@@ -39,7 +39,7 @@ class Auth(Shell):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(ring, policy, sessions or SessionPolicy(), listeners, clock)
-        self._store = as_store(store or MemoryStore())
+        self._store = as_store(MemoryStore() if store is None else store)
         self._view = RevocationView(self._store, self._revocations)
 
     def login(
@@ -164,7 +164,7 @@ class AsyncAuth(Shell):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(ring, policy, sessions or SessionPolicy(), listeners, clock)
-        self._store = as_async_store(store or MemoryStore())
+        self._store = as_async_store(MemoryStore() if store is None else store)
         self._view = AsyncRevocationView(self._store, self._revocations)
 
     async def login(

@@ -50,6 +50,12 @@ class TokenPolicy:
                 "TokenPolicy needs issuer and audience: 1 to 256 plain characters, "
                 'such as issuer="https://api.example.com".'
             )
+        # A float would go into exp, and every verifier would refuse the token.
+        numbers = (self.access_ttl, self.max_ttl, self.leeway, self.max_token_bytes)
+        if any(type(each) is not int for each in numbers):
+            raise ConfigError(
+                "access_ttl, max_ttl, leeway and max_token_bytes are whole numbers."
+            )
         if not 0 < self.access_ttl <= self.max_ttl:
             raise ConfigError("access_ttl must be positive and at most max_ttl.")
         if not 0 <= self.leeway <= 300:
@@ -96,7 +102,21 @@ def checked_extra(claims: Mapping[str, object] | None) -> Mapping[str, Any]:
         raise TypeError(f"A claim cannot be written as JSON: {error}") from None
     except ValueError as error:
         raise ValueError(f"A claim cannot be written as JSON: {error}") from None
+    if not _all_names_are_text(claims):
+        raise ValueError("Names inside a claim are text; JSON has no others.")
     return copy
+
+
+def _all_names_are_text(value: object) -> bool:
+    """Say whether JSON can keep every name in *value*; it writes 1 and None as text."""
+    if isinstance(value, Mapping):
+        return all(
+            isinstance(name, str) and _all_names_are_text(each)
+            for name, each in value.items()
+        )
+    if isinstance(value, list | tuple):
+        return all(map(_all_names_are_text, value))
+    return True
 
 
 def compose(
@@ -108,9 +128,15 @@ def compose(
     expires_at: int,
     token_id: str,
 ) -> dict[str, Any]:
-    """Return the claims of an access token, ready to be signed; reads no clock."""
+    """
+    Return the claims of an access token, ready to be signed; reads no clock.
+
+    Raises `TypeError` or `ValueError` for what `read_claims` would refuse.
+    """
     if not is_identifier(subject):
         raise ValueError("subject is 1 to 256 plain characters (RFC 7519 §4.1.2).")
+    if type(expires_at) is not int:
+        raise TypeError("A token's life is a whole number of seconds.")
     if not now < expires_at <= now + policy.max_ttl:
         raise ValueError("A token's life is positive and at most max_ttl.")
     return {

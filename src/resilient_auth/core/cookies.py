@@ -10,15 +10,19 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from resilient_auth.core.origins import can_share_cookies
 from resilient_auth.errors import ConfigError, Refused
 
 MAX_COOKIE = 4096  # bytes of name and value that every browser stores
 MAX_HEADER = 16_384  # bytes of Cookie header that are read
 SAME_SITE = ("Lax", "Strict", "None")
+_PREFIXES = ("__Host-", "__Secure-", "__Http-")
+_PREFIXES_IN_LOWER = tuple(prefix.lower() for prefix in _PREFIXES)
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 §5.6.2
 _VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # RFC 6265 §4.1.1
-_PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")
+_PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]{0,1023}")  # longer: ignored (§5.6)
+_DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,17 @@ class CookiePolicy:
         if not _TOKEN.fullmatch(self.name):
             raise ConfigError("A cookie's name is an RFC 9110 token.")
         if not _PATH.fullmatch(self.path):
-            raise ConfigError("A cookie's path starts with / and has no ; in it.")
-        if self.domain is not None and not re.fullmatch(r"[a-z0-9.-]+", self.domain):
-            raise ConfigError("A cookie's domain is a host name in lower case.")
+            raise ConfigError(
+                "A cookie's path starts with /, has neither spaces nor ; in it and at "
+                "most 1024 bytes."
+            )
+        if self.domain is not None and not _is_shareable(self.domain):
+            raise ConfigError(
+                f"{self.name}: browsers drop a cookie whose Domain is not a host name "
+                "in lower case, or is an address or a public suffix."
+            )
+        if self.max_age is not None and type(self.max_age) is not int:
+            raise ConfigError("max_age is a whole number of seconds.")
         if self.same_site not in SAME_SITE:
             raise ConfigError(f"same_site is one of {', '.join(SAME_SITE)}.")
         if self.same_site == "None" and not self.secure:
@@ -52,11 +64,15 @@ class CookiePolicy:
         self._check_prefix()
 
     def _check_prefix(self) -> None:
-        prefixed = self.name.lower().startswith(("__host-", "__secure-"))
-        if prefixed and not self.name.startswith(("__Host-", "__Secure-")):
-            raise ConfigError(f"{self.name}: write the prefix as __Host- or __Secure-.")
-        if prefixed and not self.secure:
+        lower = self.name.lower()
+        if lower.startswith(_PREFIXES_IN_LOWER) and not self.name.startswith(_PREFIXES):
+            raise ConfigError(
+                f"{self.name}: write the prefix as one of {', '.join(_PREFIXES)}."
+            )
+        if lower.startswith(_PREFIXES_IN_LOWER) and not self.secure:
             raise ConfigError(f"{self.name} needs Secure (RFC 6265bis §4.1.3).")
+        if lower.startswith(("__http-", "__host-http-")) and not self.http_only:
+            raise ConfigError(f"{self.name} needs HttpOnly (RFC 6265bis §4.1.3).")
         if self.name.startswith("__Host-") and (
             self.domain is not None or self.path != "/"
         ):
@@ -95,6 +111,10 @@ class CookiePolicy:
         return (
             f"; Path={self.path}{domain}; SameSite={self.same_site}{http_only}{secure}"
         )
+
+
+def _is_shareable(domain: str) -> bool:
+    return bool(_DOMAIN.fullmatch(domain)) and can_share_cookies(domain)
 
 
 def read_cookies(header: str, *, ours: Collection[str] = ()) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from resilient_auth.core.origins import Origin
 from resilient_auth.errors import ConfigError
 
-Headers = list[tuple[str, str]]
+Headers = tuple[tuple[str, str], ...]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 ALLOWED = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID")
 ALLOWED_HEADERS = (*ALLOWED, "X-CSRF-Token")
@@ -52,33 +52,35 @@ class CorsPolicy:
         expose: Collection[str] = EXPOSED_HEADERS,
         max_age: int = 600,
     ) -> None:
-        if isinstance(origins, str):
-            raise ConfigError("origins is a list; one string would match its parts.")
+        if any(isinstance(each, str) for each in (origins, methods, headers, expose)):
+            raise ConfigError("Give lists; one string would be read as its letters.")
+        if type(max_age) is not int or not 0 <= max_age <= 86_400:
+            raise ConfigError("max_age is 0 to 86,400 whole seconds.")
         for word in (*methods, *headers, *expose):
             if word == "*" or not _TOKEN.fullmatch(word):
                 raise ConfigError(f"{word!r}: name each method and header, never *.")
         exact = [str(Origin.parse(origin)) for origin in origins]
         common: Headers = (
-            [("Access-Control-Allow-Credentials", "true")] if credentials else []
+            (("Access-Control-Allow-Credentials", "true"),) if credentials else ()
         )
         self._methods = frozenset(methods)
         self._headers = frozenset(each.lower() for each in headers)
         self._actual: dict[str, Headers] = {
-            origin: [
+            origin: (
                 ("Access-Control-Allow-Origin", origin),
                 *common,
                 ("Access-Control-Expose-Headers", ", ".join(expose)),
-            ]
+            )
             for origin in exact
         }
         self._granted: dict[str, Headers] = {
-            origin: [
+            origin: (
                 ("Access-Control-Allow-Origin", origin),
                 *common,
                 ("Access-Control-Allow-Methods", ", ".join(methods)),
                 ("Access-Control-Allow-Headers", ", ".join(headers)),
                 ("Access-Control-Max-Age", str(max_age)),
-            ]
+            )
             for origin in exact
         }
 
@@ -88,7 +90,7 @@ class CorsPolicy:
 
     def actual(self, origin: str) -> Headers:
         """Return the headers for an answer to *origin*; none if it is denied."""
-        return self._actual.get(origin, [])
+        return self._actual.get(origin, ())
 
     def preflight(self, origin: str, method: str, headers: str = "") -> CorsAnswer:
         """
@@ -99,9 +101,9 @@ class CorsPolicy:
         """
         granted = self._granted.get(origin)
         if granted is None:
-            return CorsAnswer(allowed=False, headers=[], reason="origin not allowed")
+            return CorsAnswer(allowed=False, headers=(), reason="origin not allowed")
         if len(headers) > _MAX_REQUESTED:
-            return CorsAnswer(allowed=False, headers=[], reason="header list too long")
+            return CorsAnswer(allowed=False, headers=(), reason="header list too long")
         if method not in self._methods:
             return CorsAnswer(
                 allowed=False, headers=granted, reason="method not allowed"

@@ -8,19 +8,27 @@ Origin that is allowed or absent. An Origin that is not allowed is always refuse
 
 from collections.abc import Callable, Collection
 
+from resilient_auth.core.origins import Origin
 from resilient_auth.core.view import RequestView
-from resilient_auth.errors import Refused
+from resilient_auth.errors import ConfigError, Refused
 
 HEADER = b"x-csrf-token"
 
 
 class CsrfPolicy:
-    """The rule for unsafe methods that a cookie authenticates."""
+    """
+    The rule for unsafe methods that a cookie authenticates.
+
+    *origins* are those of our pages, the API's own included; `ConfigError` for what is
+    no exact origin.
+    """
 
     __slots__ = ("_origins",)
 
     def __init__(self, origins: Collection[str]) -> None:
-        self._origins = frozenset(origins)
+        if isinstance(origins, str):
+            raise ConfigError("origins is a list, not one string.")
+        self._origins = frozenset(str(Origin.parse(origin)) for origin in origins)
 
     def check(
         self, view: RequestView, *, matches: Callable[[str], bool] | None = None

@@ -51,7 +51,7 @@ class Deployment:
                 f"{api} is not https: browsers drop Secure cookies from it. On your "
                 "own machine use Deployment.insecure_localhost(…)."
             )
-        self._derive(api, apps, secure=True)
+        self._derive(api, _listed(apps), secure=True)
 
     @classmethod
     def insecure_localhost(
@@ -63,18 +63,17 @@ class Deployment:
         The cookies are called ra_access and ra_refresh, since a ``__Host-`` name needs
         https. Raises `ConfigError` for any other host than the machine's own.
         """
-        if not all(Origin.parse(each).is_loopback() for each in (api, *apps)):
+        pages = _listed(apps)
+        if not all(Origin.parse(each).is_loopback() for each in (api, *pages)):
             raise ConfigError(
                 "insecure_localhost is for localhost alone; elsewhere use https and "
                 "Deployment(…)."
             )
         site = cls.__new__(cls)
-        site._derive(api, apps, secure=False)  # noqa: SLF001 - the other constructor
+        site._derive(api, pages, secure=False)  # noqa: SLF001 - the other constructor
         return site
 
-    def _derive(self, api: str, apps: Iterable[str], *, secure: bool) -> None:
-        if isinstance(apps, str):
-            raise ConfigError("apps is a list of origins, not one string.")
+    def _derive(self, api: str, apps: tuple[str, ...], *, secure: bool) -> None:
         home = Origin.parse(api)
         pages = tuple(Origin.parse(each) for each in apps)
         for page in pages:
@@ -93,6 +92,12 @@ class Deployment:
 
     def __repr__(self) -> str:
         return f"Deployment({self.api!r}, apps={list(self.apps)!r})"
+
+
+def _listed(apps: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(apps, str):
+        raise ConfigError("apps is a list of origins, not one string.")
+    return tuple(apps)
 
 
 def _require_same_site(page: Origin, api: Origin) -> None:

@@ -58,8 +58,8 @@ def open_jws(
     """
     raw = _ascii(token, max_bytes)
     signing_input, _, tail = raw.rpartition(b".")
-    head, _, body = signing_input.partition(b".")
-    if not head or not body or not tail:
+    head, dot, body = signing_input.partition(b".")
+    if not (head and dot and tail):
         refuse("not three segments")
     header = _read_header(decode_segment(head))
     key = keys.find(header["kid"])

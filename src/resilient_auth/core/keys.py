@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
@@ -22,24 +23,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt.algorithms import Algorithm, HMACAlgorithm, OKPAlgorithm
 from jwt.exceptions import InvalidKeyError
 
+from resilient_auth.core.weakness import is_asymmetric, is_small_order, refuse_weak
 from resilient_auth.errors import ConfigError
 
 #: Algorithm name to the smallest secret in bytes (RFC 7518 §3.2), None if asymmetric.
 ALGORITHMS: Mapping[str, int | None] = MappingProxyType({"HS256": 32, "EdDSA": None})
 
-#: Secrets that stand in tutorials and documentation; known to every attacker.
-_PUBLISHED = frozenset(
-    {
-        b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
-        b"a-string-secret-at-least-256-bits-long",
-        b"your-256-bit-secret-your-256-bit-secret",
-        b"this-is-a-very-long-secret-key-for-jwt",
-    }
-)
-_PLACEHOLDER = re.compile(
-    rb"(?i)^(django-insecure-|change[-_ ]?me|replace[-_ ]?me|your[-_ ]?secret|"
-    rb"my[-_ ]?secret|super[-_ ]?secret|secret|password|insecure)"
-)
 _KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -81,8 +70,8 @@ class Key:
         """
         Take *secret* (random bytes, at least as long as the hash) for an HMAC key.
 
-        Raises `ConfigError` if it is short, repeated, published or the text of an
-        asymmetric key. ``insecure_allow_weak`` exists for published test vectors alone.
+        Raises `ConfigError` if it is short, repeated, published or an asymmetric key
+        in any spelling. ``insecure_allow_weak``: for published test vectors alone.
         """
         size = _size(alg)
         if size is None:
@@ -107,13 +96,19 @@ class Key:
         """
         if _size(alg) is not None:
             raise ConfigError(f"{alg} takes a secret: use Key.from_secret.")
-        private = b"PRIVATE KEY-----" in pem
+        if not isinstance(pem, bytes):
+            raise ConfigError("A PEM text is bytes; read the file in binary mode.")
         try:
-            if private:
-                return _ed25519(serialization.load_pem_private_key(pem, None), kid)
-            return _ed25519(serialization.load_pem_public_key(pem), kid)
-        except (ValueError, TypeError, AttributeError):
-            raise ConfigError("The PEM text could not be read as a key.") from None
+            key: object
+            if b"PRIVATE KEY-----" in pem:
+                key = serialization.load_pem_private_key(pem, None)
+            else:
+                key = serialization.load_pem_public_key(pem)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ConfigError(
+                "The PEM text could not be read as an unencrypted key."
+            ) from None
+        return _ed25519(key, kid)
 
     @property
     def can_sign(self) -> bool:
@@ -212,28 +207,6 @@ def derive(master: bytes, purpose: str, length: int = 32) -> bytes:
     return HKDF(hashes.SHA256(), length, salt=None, info=info).derive(master)
 
 
-def refuse_weak(secret: bytes, size: int) -> None:
-    """Raise `ConfigError` if *secret* is one that an attacker could find."""
-    fault = _weakness(secret, size)
-    if fault:
-        raise ConfigError(
-            f"The secret is {fault}. Make one with: "
-            f"python -c 'import secrets; print(secrets.token_hex({size}))'"
-        )
-
-
-def _weakness(secret: bytes, size: int) -> str:
-    if len(secret) < size:
-        return f"shorter than {size} bytes (RFC 7518 §3.2)"
-    if len(set(secret)) < 6:
-        return "made of too few different bytes"
-    if any(secret[p:] == secret[:-p] for p in range(1, len(secret) // 2 + 1)):
-        return "a repeated pattern"
-    if secret in _PUBLISHED or _PLACEHOLDER.match(secret):
-        return "a published example or a placeholder"
-    return ""
-
-
 def _size(alg: str) -> int | None:
     if alg not in ALGORITHMS:
         raise ConfigError(f"Unknown algorithm {alg!r}; choose {', '.join(ALGORITHMS)}.")
@@ -247,14 +220,17 @@ def _checked_kid(kid: str) -> str:
 
 
 def _prepared(algorithm: HMACAlgorithm, secret: bytes) -> bytes:
-    """Let PyJWT refuse PEM, DER, SSH and JWK text; its message may hold the secret."""
+    """Refuse what is somebody's key; PyJWT's own message may hold the secret."""
     try:
-        return algorithm.prepare_key(secret)
+        prepared = algorithm.prepare_key(secret)
     except InvalidKeyError:
+        prepared = b""
+    if not prepared or is_asymmetric(secret):
         raise ConfigError(
-            "The secret is the text of an asymmetric key, which is public: an attacker "
-            "could sign with it. Use Key.from_pem, or random bytes."
-        ) from None
+            "The secret is empty, or an asymmetric key: who knows that key could sign. "
+            "Use Key.from_pem, or random bytes."
+        )
+    return prepared
 
 
 def _ed25519(key: object, kid: str | None) -> Key:
@@ -262,13 +238,18 @@ def _ed25519(key: object, kid: str | None) -> Key:
         raise ConfigError("EdDSA takes an Ed25519 key; this is another kind.")
     private = key if isinstance(key, Ed25519PrivateKey) else None
     public = key if isinstance(key, Ed25519PublicKey) else key.public_key()
+    raw = public.public_bytes_raw()
+    if is_small_order(raw):
+        raise ConfigError("Under this public key anybody could sign; make a new one.")
     if kid is None:
-        kid = hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]
+        kid = hashlib.sha256(raw).hexdigest()[:16]
     return Key(_checked_kid(kid), "EdDSA", OKPAlgorithm(), public, private)
 
 
 def _masters(ring: tuple[Key, ...], given: Mapping[str, bytes]) -> dict[str, bytes]:
     own = {key.kid: key._secret for key in ring if key._secret}  # noqa: SLF001
+    if len(set(own.values())) != len(own):
+        raise ConfigError("Two keys of the ring are one secret; a new kid is no key.")
     if not given:
         return own
     for kid, secret in given.items():

@@ -30,6 +30,10 @@ class SessionPolicy:
     revocation_max_stale: int = 60
 
     def __post_init__(self) -> None:
+        if any(
+            type(each) is not int for each in (self.idle, self.absolute, self.grace)
+        ):
+            raise ConfigError("idle, absolute and grace are whole seconds.")
         if not 0 < self.idle <= self.absolute:
             raise ConfigError("idle must be positive and at most absolute.")
         if not 0 <= self.grace <= 300:
@@ -89,7 +93,8 @@ def open_session(
     """
     if not is_identifier(subject):
         raise ValueError("subject is 1 to 256 plain characters (RFC 7519 §4.1.2).")
-    if not amr or not all(map(is_identifier, amr)):
+    # ("pwd") lacks a comma, and a text would pass as a list of its letters.
+    if not isinstance(amr, tuple | list) or not amr or not all(map(is_identifier, amr)):
         raise ValueError('amr names how the subject was recognised, such as ("pwd",).')
     return Session(
         id=new_id,

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 from itsdangerous import Signer
 
+from resilient_auth.core.text import is_identifier
+
 PURPOSE = "csrf"
-_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
+#: 32 bytes in canonical base64url; itsdangerous alone takes four last characters.
+_FORM = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
 class CsrfTokens:
@@ -35,6 +38,6 @@ class CsrfTokens:
 
     def matches(self, session_id: str, token: str) -> bool:
         """Say whether *token* was issued for *session_id*; never raises."""
-        if not session_id or not _FORM.fullmatch(token):
+        if not is_identifier(session_id) or not _FORM.fullmatch(token):
             return False
         return self._signer.verify_signature(session_id.encode(), token.encode("ascii"))

@@ -1,8 +1,10 @@
 """What may come in as text or JSON? One strict reading for tokens and bodies."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -14,6 +16,7 @@ _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 MAX_IDENTIFIER = 256
 MAX_NUMBER = 2**53  # the largest range in which JSON numbers are exact (RFC 8259 §6)
+MAX_DEPTH = 64  # of objects and arrays in each other, wherever the stack stands
 
 
 def is_identifier(value: object) -> bool:
@@ -36,7 +39,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
     Raises `ValueError` with a reason for everything else: other types, bytes that are
     not UTF-8, duplicate member names at any depth, NaN and Infinity, lone surrogates,
-    nesting or numbers too large to read. Never quotes the input.
+    more than `MAX_DEPTH` levels, numbers too large to read. Never quotes the input.
     """
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
@@ -52,14 +55,23 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise ValueError(_OWN.get(str(error), "not JSON")) from None
     if type(value) is not dict:
         raise ValueError("not a JSON object")
+    # Counting is cheap, and what has few brackets cannot be deep.
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value):
+        raise ValueError("nested too deeply")
     return value
 
 
 def write_object(value: Mapping[str, object]) -> bytes:
-    """Return *value* as compact UTF-8 JSON; `ValueError` for NaN and surrogates."""
-    text = json.dumps(
-        value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_thaw
-    )
+    """
+    Return *value* as compact UTF-8 JSON.
+
+    Raises `TypeError` for what JSON has no form for, and `ValueError` for NaN,
+    Infinity, lone surrogates, circles and nesting too deep to write.
+    """
+    try:
+        text = _ENCODER.encode(value)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     return text.encode("utf-8")
 
 
@@ -90,5 +102,30 @@ def _no_constant(_: str) -> NoReturn:
     raise ValueError("NaN or Infinity")
 
 
-_OWN = {text: text for text in ("duplicate member", "NaN or Infinity")}
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("number too large")
+    return number
+
+
+def _is_deep(value: Any) -> bool:
+    """Say whether *value* has more than `MAX_DEPTH` levels; uses no recursion."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inside = chain.from_iterable(
+            each.values() if isinstance(each, dict) else each for each in level
+        )
+        level = [each for each in inside if isinstance(each, dict | list)]
+    return bool(level)
+
+
+_OWN = {
+    text: text for text in ("duplicate member", "NaN or Infinity", "number too large")
+}
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+)
+_ENCODER = json.JSONEncoder(
+    separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_thaw
+)

@@ -1,0 +1,369 @@
+"""Keys that cannot be weak, in a ring that cannot mix, and no way out for a secret."""
+
+import copy
+import hashlib
+import hmac
+import pickle
+import traceback
+from collections.abc import Callable
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resilient_auth import ConfigError, Key, KeyRing
+from resilient_auth.core.keys import ALGORITHMS, derive
+
+SECRET = b"k7#Qw9!zLp2@Xv5$Rt8%Ny3^Mc6&Bd1*"
+OTHER = b"Zx0-Ui4+Ge7=Hs2~Jf5|Va8:Ob1;Yk3,"
+PRIVATE = ed25519.Ed25519PrivateKey.generate()
+PRIVATE_PEM = PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+SPKI = PublicFormat.SubjectPublicKeyInfo
+PUBLIC_PEM = PRIVATE.public_key().public_bytes(Encoding.PEM, SPKI)
+
+
+def hs256(kid: str, secret: bytes = SECRET) -> Key:
+    """Return an HMAC key."""
+    return Key.from_secret(secret, kid=kid)
+
+
+# ------------------------------------------------------------------ one key
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_a_generated_key_signs_and_verifies(alg: str) -> None:
+    """Each is new, bound to its algorithm, and named by what it is."""
+    key, other = Key.generate(alg), Key.generate(alg)
+    signature = key.sign(b"said")
+
+    assert key.verify(b"said", signature)
+    assert not other.verify(b"said", signature)
+    assert not key.verify(b"Said", signature)
+    assert alg == key.alg
+    assert key.kid != other.kid
+    assert "a" == Key.generate(alg, kid="a").kid
+
+
+def test_hs256_is_hmac_sha256() -> None:
+    """The primitive is RFC 7518 §3.2's, by the standard library's own reckoning."""
+    expected = hmac.digest(SECRET, b"said", "sha256")
+
+    assert expected == hs256("a").sign(b"said")
+
+
+def test_an_id_is_derived_and_tells_nothing() -> None:
+    """The same secret has the same id on every host, and the id is not the secret."""
+    derived = Key.from_secret(SECRET).kid
+
+    assert derived == Key.from_secret(SECRET).kid
+    assert derived != Key.from_secret(OTHER).kid
+    assert derived.encode() not in SECRET.hex().encode()
+
+
+def test_a_private_and_its_public_pem_are_one_key() -> None:
+    """A service that only verifies finds the signer's key by the same derived id."""
+    signer, verifier = Key.from_pem(PRIVATE_PEM), Key.from_pem(PUBLIC_PEM)
+
+    assert signer.kid == verifier.kid
+    assert verifier.verify(b"said", signer.sign(b"said"))
+    assert signer.can_sign
+    assert not verifier.can_sign
+    with pytest.raises(ConfigError, match="public"):
+        verifier.sign(b"said")
+
+
+def test_a_pem_may_have_lines_around_it() -> None:
+    """Files begin with comments and end with spaces; that harms nobody."""
+    framed = b"Key of the api, 2026\n\n" + PUBLIC_PEM + b"\n \n"
+
+    assert Key.from_pem(PUBLIC_PEM).kid == Key.from_pem(framed).kid
+
+
+def other_kinds() -> dict[str, object]:
+    """Return what is given by mistake where an Ed25519 PEM is due."""
+    elliptic = ec.generate_private_key(ec.SECP256R1())
+    encrypted = BestAvailableEncryption(b"x")
+    unknown = PUBLIC_PEM.replace(b"MCowBQYDK2Vw", b"MCowBQYDK2V5")
+    return {
+        "nothing": b"",
+        "text": PUBLIC_PEM.decode(),
+        "none": None,
+        "der": PRIVATE.public_key().public_bytes(Encoding.DER, SPKI),
+        "raw": PRIVATE.public_key().public_bytes_raw(),
+        "ssh": PRIVATE.public_key().public_bytes(
+            Encoding.OpenSSH, PublicFormat.OpenSSH
+        ),
+        "ssh-private": PRIVATE.private_bytes(
+            Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
+        ),
+        "encrypted": PRIVATE.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, encrypted
+        ),
+        "elliptic": elliptic.public_key().public_bytes(Encoding.PEM, SPKI),
+        "ed448": ed448.Ed448PrivateKey.generate()
+        .public_key()
+        .public_bytes(Encoding.PEM, SPKI),
+        "x25519": x25519.X25519PrivateKey.generate().private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        ),
+        "unknown-algorithm": unknown,
+        "cut-off": PRIVATE_PEM[:-40],
+        "damaged": PRIVATE_PEM.replace(b"M", b"?"),
+        "certificate": b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+        "only-the-word": b"PRIVATE KEY-----",
+    }
+
+
+@pytest.mark.parametrize("kind", other_kinds())
+def test_any_other_pem_is_a_config_error(kind: str) -> None:
+    """The message says what to change, and quotes nothing of what may be private."""
+    given_ = other_kinds()[kind]
+
+    with pytest.raises(ConfigError) as caught:
+        Key.from_pem(given_)  # type: ignore[arg-type] - the mistakes of real life
+
+    said = "".join(traceback.format_exception(caught.value))
+    assert PRIVATE_PEM.splitlines()[1].decode()[20:] not in said
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda: Key.generate("none"), id="none"),
+        pytest.param(lambda: Key.generate("hs256"), id="lower-case"),
+        pytest.param(lambda: Key.generate(""), id="empty"),
+        pytest.param(lambda: Key.from_secret(SECRET, alg="EdDSA"), id="secret-eddsa"),
+        pytest.param(lambda: Key.from_pem(PRIVATE_PEM, alg="HS256"), id="pem-for-hmac"),
+        pytest.param(lambda: Key.from_secret(SECRET.decode()), id="secret-as-text"),
+        pytest.param(lambda: Key.from_secret(bytearray(SECRET)), id="bytearray"),
+        pytest.param(lambda: Key.from_secret(None), id="secret-missing"),
+        pytest.param(
+            lambda: Key.from_secret(b"", insecure_allow_weak=True),
+            id="empty",
+        ),
+        pytest.param(lambda: hs256("a b"), id="kid-with-space"),
+        pytest.param(lambda: hs256("a.b"), id="kid-with-dot"),
+        pytest.param(lambda: hs256("../../dev/null"), id="kid-is-a-path"),
+        pytest.param(lambda: hs256("a\n"), id="kid-with-newline"),
+        pytest.param(lambda: hs256("ä"), id="kid-not-ascii"),
+        pytest.param(lambda: hs256("k" * 65), id="kid-too-long"),
+        pytest.param(lambda: Key.generate("EdDSA", kid=""), id="kid-empty"),
+        pytest.param(lambda: Key.generate("EdDSA", kid=7), id="kid-a-number"),
+    ],
+)
+def test_a_key_cannot_be_built_wrong(build: Callable[[], Key]) -> None:
+    """Everything is checked here, since nothing is checked again per token."""
+    with pytest.raises(ConfigError) as caught:
+        build()
+
+    assert SECRET.decode() not in str(caught.value)
+
+
+def test_weak_is_possible_under_its_loud_name_alone() -> None:
+    """Published test vectors are keyed with zeros; nothing else may be."""
+    with pytest.raises(ConfigError):
+        Key.from_secret(bytes(32))
+
+    assert Key.from_secret(bytes(32), insecure_allow_weak=True).can_sign
+
+
+@given(st.binary(), st.binary(max_size=200))
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_verifying_never_raises(alg: str, said: bytes, signature: bytes) -> None:
+    """A signature is an attacker's text: of any length, it is wrong and no more."""
+    assert not KEYS[alg].verify(said, signature)
+
+
+@given(st.binary(), st.data())
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_one_flipped_bit_is_another_signature(
+    alg: str, said: bytes, data: st.DataObject
+) -> None:
+    """Neither the message nor the signature gives way by a single bit."""
+    key = KEYS[alg]
+    signature = key.sign(said)
+    bit = data.draw(st.integers(0, len(signature) * 8 - 1))
+    flipped = bytearray(signature)
+    flipped[bit // 8] ^= 1 << bit % 8
+
+    assert key.verify(said, signature)
+    assert not key.verify(said, bytes(flipped))
+    assert not key.verify(said + b"\x00", signature)
+    assert not key.verify(said, signature + b"\x00")
+    assert not key.verify(said, signature[:-1])
+
+
+KEYS = {alg: Key.generate(alg, kid="k") for alg in ALGORITHMS}
+
+
+# ------------------------------------------------------------------ no way out
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        pytest.param(repr, id="repr"),
+        pytest.param(str, id="str"),
+        pytest.param("{}".format, id="format"),
+        pytest.param("%r".__mod__, id="percent"),
+        pytest.param(lambda key: repr([key, {"key": key}]), id="inside-others"),
+        pytest.param(lambda key: repr(dir(key)), id="dir"),
+        pytest.param(lambda key: repr(ConfigError(key)), id="in-an-error"),
+        pytest.param(lambda key: repr(vars(key)), id="vars"),
+        pytest.param(pickle.dumps, id="pickle"),
+        pytest.param(lambda key: pickle.dumps(key, 0), id="pickle-0"),
+        pytest.param(lambda key: repr(copy.copy(key)), id="copy"),
+        pytest.param(lambda key: repr(copy.deepcopy(key)), id="deepcopy"),
+    ],
+)
+@pytest.mark.parametrize(
+    "holder",
+    [
+        pytest.param(hs256("a"), id="secret"),
+        pytest.param(Key.from_pem(PRIVATE_PEM), id="pem"),
+        pytest.param(KeyRing([hs256("a")], {"m": OTHER}), id="ring"),
+    ],
+)
+def test_no_secret_leaves_a_key(
+    holder: Key | KeyRing, leak: Callable[[object], str | bytes]
+) -> None:
+    """A log line, a queue, a debugger's page: they show the id, or refuse."""
+    try:
+        shown = leak(holder)
+    except TypeError as error:
+        shown = str(error)
+    raw = shown if isinstance(shown, bytes) else shown.encode()
+
+    for secret in (SECRET, OTHER, PRIVATE.private_bytes_raw()):
+        for spelled in (secret, secret.hex().encode(), repr(secret)[2:-1].encode()):
+            assert spelled not in raw
+
+
+def test_a_key_is_frozen() -> None:
+    """A ring that was checked stays checked."""
+    ring = KeyRing([hs256("a")])
+
+    for holder, name in ((ring, "keys"), (ring.signing, "alg")):
+        with pytest.raises(AttributeError):
+            setattr(holder, name, "none")
+
+
+# ------------------------------------------------------------------ the ring
+
+
+def test_the_last_signs_and_all_verify() -> None:
+    """That is how a rotation goes: the new key is put behind the old."""
+    old, new = hs256("old"), hs256("new", OTHER)
+    ring = KeyRing([old, new])
+
+    assert new is ring.signing
+    assert [old, new, None] == [ring.find(kid) for kid in ("old", "new", "none")]
+    assert (old, new) == ring.keys
+    assert "KeyRing([Key(kid='old', alg='HS256'), Key(kid='new', alg='HS256')])" == (
+        repr(ring)
+    )
+
+
+def test_a_ring_takes_any_iterable_once() -> None:
+    """A generator is read once, so the ring and its index are of one reading."""
+    ring = KeyRing(key for key in [hs256("a")])
+
+    assert ring.signing is ring.find("a")
+
+
+@pytest.mark.parametrize(
+    ("build", "fault"),
+    [
+        pytest.param(lambda: KeyRing([]), "at least one", id="empty"),
+        pytest.param(
+            lambda: KeyRing([hs256("a"), hs256("a", OTHER)]), "share one kid", id="kid"
+        ),
+        pytest.param(
+            lambda: KeyRing([hs256("a"), hs256("b")]), "one secret", id="secret-twice"
+        ),
+        pytest.param(
+            lambda: KeyRing([hs256("a"), KEYS["EdDSA"]]), "key confusion", id="mixed"
+        ),
+        pytest.param(
+            lambda: KeyRing([hs256("a")], {"m": SECRET}),
+            "signing secret",
+            id="two-uses",
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS["EdDSA"]], {"m": OTHER, "n": OTHER}),
+            "are the same",
+            id="masters-twice",
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS["EdDSA"]], {"m": b"short"}), "shorter", id="short"
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS["EdDSA"]], {"m": bytes(32)}), "too few", id="weak"
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS["EdDSA"]], {"m.n": OTHER}), "A kid is", id="kid-form"
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS["EdDSA"]], {"m": OTHER.decode()}),
+            "not bytes",
+            id="text",
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS["EdDSA"]]).masters("csrf"),
+            "needs refresh_secrets",
+            id="no-masters",
+        ),
+    ],
+)
+def test_a_ring_cannot_be_built_wrong(build: Callable[[], object], fault: str) -> None:
+    """One algorithm, one id, one secret, one use (RFC 8725 §3.1, RFC 7515 §4.1.4)."""
+    with pytest.raises(ConfigError, match=fault) as caught:
+        build()
+
+    assert SECRET.decode() not in str(caught.value)
+
+
+def test_masters_are_the_hmac_keys_or_the_given_ones() -> None:
+    """The newest is last in both, and given ones replace what could be derived."""
+    own = KeyRing([hs256("a"), hs256("b", OTHER)])
+    given_ = KeyRing([hs256("a")], {"x": OTHER, "y": OTHER[::-1]})
+
+    assert ["a", "b"] == list(own.masters("p"))
+    assert ["x", "y"] == list(given_.masters("p"))
+    assert own.masters("p")["b"] == given_.masters("p")["x"]
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_no_two_purposes_share_a_secret(one: str, other: str) -> None:
+    """A token of one kind would open the door of another (RFC 9700 §4.10.2)."""
+    ring = KeyRing([hs256("a")])
+    secrets = {ring.masters(one)["a"], ring.masters(other)["a"], SECRET}
+
+    assert (3 if one != other else 2) == len(secrets)
+
+
+def test_a_master_cannot_be_exchanged_afterwards() -> None:
+    """The mapping is a view that nobody writes."""
+    with pytest.raises(TypeError):
+        KeyRing([hs256("a")]).masters("p")["a"] = b""  # type: ignore[index] - on purpose
+
+
+@given(st.binary(min_size=1, max_size=100), st.integers(1, 80))
+def test_deriving_is_hkdf(master: bytes, length: int) -> None:
+    """RFC 5869 spelled out: extract under zeros, then expand with the label."""
+    extracted = hmac.digest(bytes(32), master, "sha256")
+    info, block, expected = b"resilient-auth v1 p", b"", b""
+    for n in range(1, 4):
+        block = hmac.digest(extracted, block + info + bytes([n]), hashlib.sha256)
+        expected += block
+
+    assert expected[:length] == derive(master, "p", length)
