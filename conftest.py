@@ -11,6 +11,11 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--pictures FOLDER``: where the browser test writes its pictures."""
+    parser.addoption("--pictures", default="", help="write the docs' pictures here")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the blocks of a page back in order: each builds on those before it."""

@@ -1,0 +1,1 @@
+"""The demo in real browsers, as a person meets it."""
