@@ -42,6 +42,7 @@ class Demo:
             if found := ADDRESS.search(line):
                 self.address = found[0]
                 return
+        self.stop()
         raise AssertionError("The demo ended before it was ready.")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -49,7 +50,8 @@ class Demo:
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(how)
+        if process.poll() is None:
+            process.send_signal(how)
         assert process.stdout is not None
         process.stdout.read()
         process.stdout.close()

@@ -1,0 +1,1 @@
+"""The example chatbot: log in, chat, break it, and read how it was survived."""

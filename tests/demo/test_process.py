@@ -1,0 +1,283 @@
+"""The demo as a program: it starts or says why not, and leaves nothing behind."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx2
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+DEMO_USER = {"username": "demo", "password": "correct horse battery"}
+
+
+class Program:
+    """The demo in a process group of its own, as a shell would start it."""
+
+    def __init__(self, data: Path, **environment: str) -> None:
+        self._environment = {
+            "PORT": "0",
+            "DEMO_DATA": str(data),
+            "DEMO_DATABASE_URL": "",
+            "OPENAI_API_KEY": "",
+            "DEMO_PACE": "0",
+        } | environment
+        self._process: subprocess.Popen[str] | None = None
+        self.address = ""
+
+    def start(self, **environment: str) -> None:
+        """Start it, on its former port if it had one, and wait for its address."""
+        self._environment |= environment
+        self._process = start(self._environment)
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.strip().startswith("http://"):
+                self.address = line.strip()
+                self._environment["PORT"] = self.address.rpartition(":")[2]
+                return
+        raise AssertionError("The demo ended before it was ready.")
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Send a signal to the whole group, as Ctrl-C does; return the exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        os.killpg(process.pid, how)
+        process.communicate(timeout=30)
+        assert not is_alive(process.pid)
+        return process.returncode
+
+    def kill(self) -> None:
+        """Kill it without a chance to clean up."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def start(environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """Start the demo with *environment*."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "examples.chatbot"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def is_alive(group: int) -> bool:
+    """Say whether any process of *group* is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Program]:
+    """Return the demo, to be started; ended afterwards, whatever happened."""
+    program = Program(tmp_path / "data")
+    yield program
+    program.end()
+
+
+@pytest.fixture
+def page() -> Iterator[httpx2.Client]:
+    """Return a browser as far as the server can tell: cookies and fetch metadata."""
+    with httpx2.Client(headers={"Sec-Fetch-Site": "same-origin"}, timeout=30) as client:
+        yield client
+
+
+def log_in(page: httpx2.Client, demo: Program) -> None:
+    """Log in as the user that the demo prints."""
+    answer = page.post(f"{demo.address}/api/auth/login", json=DEMO_USER)
+
+    assert answer.status_code == 200
+
+
+def say(page: httpx2.Client, demo: Program, text: str, key: str) -> dict[str, object]:
+    """Say *text* and return how the answer ended, its text included."""
+    said = {"conversation": "c" * 8, "key": key, "text": text}
+    answer = page.post(f"{demo.address}/api/chat", json=said)
+    events = [
+        json.loads(line.removeprefix("data: "))
+        for line in answer.text.splitlines()
+        if line.startswith("data: ")
+    ]
+    text = "".join(str(event.get("text", "")) for event in events)
+    return {**events[-1], "text": text}
+
+
+def messages(page: httpx2.Client, demo: Program) -> list[dict[str, str]]:
+    """Return what is stored of the conversation."""
+    found = page.get(f"{demo.address}/api/conversations/{'c' * 8}")
+    stored: list[dict[str, str]] = found.json()["messages"]
+    return stored
+
+
+class TestStart:
+    """It starts, or says in a sentence why it cannot."""
+
+    @pytest.mark.parametrize(
+        ("family", "host"),
+        [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")],
+        ids=["IPv4", "IPv6"],
+    )
+    def test_a_port_in_use_says_so(
+        self, tmp_path: Path, family: socket.AddressFamily, host: str
+    ) -> None:
+        """Half of "localhost" taken is taken: a browser may choose either."""
+        try:
+            other = socket.create_server((host, 0), family=family)
+        except OSError:
+            pytest.skip(f"this machine has no {host}")
+        with other:
+            port = str(other.getsockname()[1])
+            process = start({"PORT": port, "DEMO_DATA": str(tmp_path)})
+            said, complained = process.communicate(timeout=30)
+
+        assert process.returncode == 1
+        assert said == ""
+        assert f"Port {port} is in use" in complained
+        assert "PORT=" in complained
+        assert "Traceback" not in complained
+        assert not is_alive(process.pid)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("PORT", "eighty"),
+            ("PORT", "65536"),
+            ("DEMO_PACE", "-1"),
+            ("DEMO_PACE", "nan"),
+            ("DEMO_DATA", "/dev/null"),
+            ("DEMO_DATABASE_URL", "sqlite+aiosqlite:////nowhere/at/all.db"),
+            ("DEMO_DATABASE_URL", "postgresql+asyncpg://ann:secret@127.0.0.1:1/x"),
+            ("DEMO_DATABASE_URL", "no address"),
+        ],
+    )
+    def test_an_unfit_environment_says_so(
+        self, tmp_path: Path, name: str, value: str
+    ) -> None:
+        """One sentence instead of a traceback, and no password in it."""
+        fit = {"PORT": "0", "DEMO_DATA": str(tmp_path), "DEMO_DATABASE_URL": ""}
+        process = start(fit | {name: value})
+        _, complained = process.communicate(timeout=30)
+
+        assert process.returncode == 1
+        assert "The demo cannot start." in complained
+        assert "Traceback" not in complained
+        assert "secret" not in complained
+
+    def test_a_damaged_key_says_so(self, tmp_path: Path) -> None:
+        """Never a silent new key, which would log everybody out."""
+        (tmp_path / "signing-key").write_bytes(b"short")
+        process = start({"PORT": "0", "DEMO_DATA": str(tmp_path)})
+        _, complained = process.communicate(timeout=30)
+
+        assert process.returncode == 1
+        assert "shorter than 32 bytes" in complained
+        assert "Traceback" not in complained
+
+    def test_the_key_is_the_owners_alone(self, demo: Program, tmp_path: Path) -> None:
+        """Who reads this file can forge every session."""
+        demo.start()
+        key = tmp_path / "data" / "signing-key"
+
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        assert [key] == list(key.parent.glob("signing-key*"))
+
+    def test_the_numeric_address_leads_to_the_named_one(self, demo: Program) -> None:
+        """On 127.0.0.1 the page would be another origin, whose cookies go nowhere."""
+        demo.start()
+        answer = httpx2.get(demo.address.replace("localhost", "127.0.0.1"))
+
+        assert answer.is_redirect
+        assert demo.address == answer.headers["location"]
+
+
+class TestEnd:
+    """Whatever ends it, no process is left."""
+
+    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_it_whole(self, demo: Program, how: signal.Signals) -> None:
+        """Ctrl-C reaches parent and child; a service manager's SIGTERM too."""
+        demo.start()
+
+        assert demo.end(how) == 0
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(demo.address)
+
+    def test_an_answer_in_progress_does_not_hold_it_up(
+        self, demo: Program, page: httpx2.Client
+    ) -> None:
+        """The stream ends with its own end event, and what came is kept."""
+        demo.start(DEMO_PACE="0.01")
+        log_in(page, demo)
+        said = {"conversation": "c" * 8, "key": "k" * 8, "text": "a long answer"}
+        with page.stream("POST", f"{demo.address}/api/chat", json=said) as answer:
+            lines = answer.iter_lines()
+            next(line for line in lines if "delta" in line)
+            assert demo.end() == 0
+            rest = list(lines)
+        demo.start()
+
+        assert "event: done" in rest
+        stored = messages(page, demo)
+        assert ["complete", "interrupted"] == [each["status"] for each in stored]
+        assert "a long answer" == stored[0]["text"]
+        assert stored[1]["text"].startswith("Gladly.")
+
+
+class TestRestart:
+    """State is in the database and in one file: a restart is nothing special."""
+
+    def test_session_and_conversation_survive(
+        self, demo: Program, page: httpx2.Client
+    ) -> None:
+        """The same cookies, the same conversation, the same memory."""
+        demo.start()
+        log_in(page, demo)
+        say(page, demo, "my name is Ada", "key-0001")
+        demo.end()
+        demo.start()
+
+        verified = page.get(f"{demo.address}/api/auth/verify")
+        refreshed = page.post(f"{demo.address}/api/auth/refresh")
+        answer = say(page, demo, "what is my name?", "key-0002")
+        assert verified.status_code == 204
+        assert refreshed.json()["rotation"] == "rotated"
+        assert "Your name is Ada." in str(answer["text"])
+
+    def test_a_killed_server_forgets_nothing_that_was_stored(
+        self, demo: Program, page: httpx2.Client
+    ) -> None:
+        """After SIGKILL the question is there, its answer marked as interrupted."""
+        demo.start(DEMO_PACE="0.02")
+        log_in(page, demo)
+        said = {"conversation": "c" * 8, "key": "k" * 8, "text": "a long answer"}
+        with page.stream("POST", f"{demo.address}/api/chat", json=said) as answer:
+            lines = answer.iter_lines()
+            next(line for line in lines if "delta" in line)
+            demo.kill()
+            with contextlib.suppress(httpx2.TransportError):
+                assert "event: done" not in list(lines)
+        demo.start(DEMO_PACE="0")
+
+        stored = messages(page, demo)
+        again = say(page, demo, "a long answer", "k" * 8)
+        assert "a long answer" == stored[0]["text"]
+        assert "interrupted" == stored[1]["status"]
+        assert "complete" == again["status"]
+        assert len(messages(page, demo)) == 2
