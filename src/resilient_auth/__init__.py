@@ -36,12 +36,30 @@ if TYPE_CHECKING:
     from resilient_auth.errors import ConfigError as ConfigError
     from resilient_auth.errors import DeadlineExceeded as DeadlineExceeded
     from resilient_auth.errors import DuplicateModelError as DuplicateModelError
+    from resilient_auth.errors import DuplicateModelWarning as DuplicateModelWarning
     from resilient_auth.errors import InternalError as InternalError
     from resilient_auth.errors import MissingDependency as MissingDependency
     from resilient_auth.errors import Refused as Refused
     from resilient_auth.errors import ResilientAuthError as ResilientAuthError
     from resilient_auth.errors import StreamInterrupted as StreamInterrupted
     from resilient_auth.errors import Unavailable as Unavailable
+    from resilient_auth.ops.health import BreakerCheck as BreakerCheck
+    from resilient_auth.ops.health import CheckResult as CheckResult
+    from resilient_auth.ops.health import Health as Health
+    from resilient_auth.ops.sql import SqlCheck as SqlCheck
+    from resilient_auth.orm.guard import GuardedRegistry as GuardedRegistry
+    from resilient_auth.orm.report import ModelReport as ModelReport
+    from resilient_auth.orm.startup import check_models as check_models
+    from resilient_auth.resilience.breaker import Circuit as Circuit
+    from resilient_auth.resilience.calls import Resilience as Resilience
+    from resilient_auth.resilience.deadline import Deadline as Deadline
+    from resilient_auth.resilience.policy import Backoff as Backoff
+    from resilient_auth.resilience.policy import Bulkhead as Bulkhead
+    from resilient_auth.resilience.policy import RetryBudget as RetryBudget
+    from resilient_auth.resilience.policy import Timeouts as Timeouts
+    from resilient_auth.resilience.policy import Trip as Trip
+    from resilient_auth.resilience.verdict import Verdict as Verdict
+    from resilient_auth.resilience.verdict import classify as classify
     from resilient_auth.stores.base import AsyncSessionStore as AsyncSessionStore
     from resilient_auth.stores.base import SessionStore as SessionStore
     from resilient_auth.stores.memory import MemoryStore as MemoryStore
@@ -58,7 +76,12 @@ _HOMES = {
     "AsyncSQLAlchemyStore": "stores.sqlalchemy",
     "AsyncSessionStore": "stores.base",
     "Auth": "auth.sessions",
+    "Backoff": "resilience.policy",
+    "BreakerCheck": "ops.health",
+    "Bulkhead": "resilience.policy",
     "BulkheadFull": "errors",
+    "CheckResult": "ops.health",
+    "Circuit": "resilience.breaker",
     "CircuitOpen": "errors",
     "Claims": "core.claims",
     "Clock": "clock",
@@ -67,31 +90,44 @@ _HOMES = {
     "CorsAnswer": "core.cors",
     "CorsPolicy": "core.cors",
     "CsrfPolicy": "core.csrf",
+    "Deadline": "resilience.deadline",
     "DeadlineExceeded": "errors",
     "Deployment": "core.deployment",
     "DuplicateModelError": "errors",
+    "DuplicateModelWarning": "errors",
+    "GuardedRegistry": "orm.guard",
+    "Health": "ops.health",
     "Identity": "web.endpoints",
     "InternalError": "errors",
     "Key": "core.keys",
     "KeyRing": "core.keys",
     "MemoryStore": "stores.memory",
     "MissingDependency": "errors",
+    "ModelReport": "orm.report",
     "PasswordHasher": "auth.passwords",
     "Principal": "auth.shell",
     "Refused": "errors",
+    "Resilience": "resilience.calls",
     "ResilientAuthError": "errors",
+    "RetryBudget": "resilience.policy",
     "SQLAlchemyStore": "stores.sqlalchemy",
     "Session": "core.sessions",
     "SessionPolicy": "core.sessions",
     "SessionStore": "stores.base",
+    "SqlCheck": "ops.sql",
     "StarletteAuth": "web.starlette",
     "StreamInterrupted": "errors",
     "SystemClock": "clock",
+    "Timeouts": "resilience.policy",
     "TokenIssuer": "auth.tokens",
     "TokenPolicy": "core.claims",
     "TokenVerifier": "auth.tokens",
     "Tokens": "auth.shell",
+    "Trip": "resilience.policy",
     "Unavailable": "errors",
+    "Verdict": "resilience.verdict",
+    "check_models": "orm.startup",
+    "classify": "resilience.verdict",
     "read_cookies": "core.cookies",
 }
 #: A driver's module → the extra that installs it.
@@ -102,7 +138,12 @@ __all__ = [
     "AsyncSQLAlchemyStore",
     "AsyncSessionStore",
     "Auth",
+    "Backoff",
+    "BreakerCheck",
+    "Bulkhead",
     "BulkheadFull",
+    "CheckResult",
+    "Circuit",
     "CircuitOpen",
     "Claims",
     "Clock",
@@ -111,31 +152,44 @@ __all__ = [
     "CorsAnswer",
     "CorsPolicy",
     "CsrfPolicy",
+    "Deadline",
     "DeadlineExceeded",
     "Deployment",
     "DuplicateModelError",
+    "DuplicateModelWarning",
+    "GuardedRegistry",
+    "Health",
     "Identity",
     "InternalError",
     "Key",
     "KeyRing",
     "MemoryStore",
     "MissingDependency",
+    "ModelReport",
     "PasswordHasher",
     "Principal",
     "Refused",
+    "Resilience",
     "ResilientAuthError",
+    "RetryBudget",
     "SQLAlchemyStore",
     "Session",
     "SessionPolicy",
     "SessionStore",
+    "SqlCheck",
     "StarletteAuth",
     "StreamInterrupted",
     "SystemClock",
+    "Timeouts",
     "TokenIssuer",
     "TokenPolicy",
     "TokenVerifier",
     "Tokens",
+    "Trip",
     "Unavailable",
+    "Verdict",
+    "check_models",
+    "classify",
     "read_cookies",
 ]
 

@@ -1,0 +1,173 @@
+"""
+What kind of conflict is it when two ORM classes of one registry share a name?
+
+The kind is decided from where both classes are defined, by the first row that fits; it
+decides what happens and which fix the message names.
+
+=================  =============================================  =======
+kind               how it is recognised                           then
+=================  =============================================  =======
+redefined          one module, one qualified name (reload,        warn
+                   notebook cell, a factory that ran twice)
+local              both were made inside functions                ignore
+synthetic          a module without a file (automap, exec)        warn
+double_import      one file under two module names, also          refuse
+                   ``__main__``
+subclass_shadow    one class derives from the other               refuse
+duplicate          everything else                                refuse
+=================  =============================================  =======
+
+SQLAlchemy itself says nothing at this moment. It fails at the first string that looks
+the name up, often while it serves a request for another model, and remembers the
+failure until the process ends.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resilient_auth.errors import DuplicateModelError
+from resilient_auth.orm.places import Place, import_root, place_of
+
+REDEFINED = "redefined"
+LOCAL = "local"
+SYNTHETIC = "synthetic"
+DOUBLE_IMPORT = "double_import"
+SUBCLASS_SHADOW = "subclass_shadow"
+DUPLICATE = "duplicate"
+
+#: What happens to a kind that is not listed here: it is refused.
+REACTIONS = {REDEFINED: "warn", LOCAL: "ignore", SYNTHETIC: "warn"}
+
+#: A class attribute by which a class agrees to share its name.
+ALLOW_ATTRIBUTE = "__allow_duplicate_name__"
+
+_WHY = (
+    "the first query of any model would fail with 'Multiple classes found for path "
+    '"{name}"\', and so would all that follow until the process is restarted.'
+)
+_FIXES = {
+    REDEFINED: "call registry.dispose() and metadata.clear() before the module runs "
+    "again.",
+    SYNTHETIC: "give one of them a registry of its own, or another name.",
+    SUBCLASS_SHADOW: "give the subclass a name of its own.",
+    DUPLICATE: "rename one of them, give one its own Base, or write the full path "
+    '("{first}") in every string and allow the name.',
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """
+    Two classes called *name* in the registry of *base* (empty if it has none).
+
+    *second* is the newer one, None where it could not be told; *lookups* are the
+    relationships seen so far that look the name up as a string.
+    """
+
+    name: str
+    kind: str
+    base: str
+    first: Place
+    second: Place | None
+    lookups: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where the classes are, the older first."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+    @property
+    def reaction(self) -> str:
+        """Return ``refuse``, ``warn`` or ``ignore``."""
+        return REACTIONS.get(self.kind, "refuse")
+
+    @property
+    def fix(self) -> str:
+        """Return the one change that cures this kind."""
+        if self.kind == DOUBLE_IMPORT:
+            return one_name([each.module for each in self.places], self.first.file)
+        return _FIXES[self.kind].format(first=self.first.path)
+
+    @property
+    def _registry(self) -> str:
+        return f"the registry of {self.base}" if self.base else "one registry"
+
+    def __str__(self) -> str:
+        kind = self.kind.replace("_", " ")
+        users = (
+            ", ".join(self.lookups) or f'a string, as in relationship("{self.name}")'
+        )
+        why = _WHY.format(name=self.name)
+        escape = f'GuardedRegistry(allow=["{self.name}"]), or {ALLOW_ATTRIBUTE} = True'
+        lines = [
+            f"Two classes are called {self.name!r} in {self._registry} ({kind}):",
+            *(f"  {number}. {each}" for number, each in enumerate(self.places, 1)),
+            f"Why: the name is looked up by {users}; {why}",
+            f"Fix: {self.fix}",
+            f"On purpose: {escape} in one of the classes.",
+            "See: duplicate_model, docs/how-to/f3-duplicate-models.md",
+        ]
+        return "\n".join(lines)
+
+    def error(self) -> DuplicateModelError:
+        """Return the error that refuses the newer class."""
+        return DuplicateModelError(
+            str(self),
+            name=self.name,
+            kind=self.kind,
+            classes=tuple(each.path for each in self.places),
+            places=tuple(each.where for each in self.places),
+        )
+
+
+def conflict_between(
+    old: type, new: type | None, *, base: str, lookups: Sequence[str] = ()
+) -> Conflict:
+    """Return the conflict of two classes that share a name, as a value."""
+    first = place_of(old)
+    second = None if new is None else place_of(new)
+    return Conflict(
+        name=old.__name__,
+        kind=_kind(old, new, first, second),
+        base=base,
+        first=first,
+        second=second,
+        lookups=tuple(lookups),
+    )
+
+
+def is_allowed(*classes: type | None) -> bool:
+    """Say whether one of *classes* itself agrees to share its name."""
+    return any(cls is not None and vars(cls).get(ALLOW_ATTRIBUTE) for cls in classes)
+
+
+def one_name(modules: Sequence[str], file: str | None) -> str:
+    """Say how *file* is given one name, and which path entry gave it the other."""
+    if "__main__" in modules:
+        return (
+            "the file was started as a script and imported too; move its models into "
+            "a module of their own, and import that everywhere."
+        )
+    inner, *_, outer = sorted(modules, key=lambda name: (name.count("."), name))
+    root = None if file is None else import_root(inner, file)
+    cure = "" if root is None else f" by taking {root} off the path"
+    return (
+        f"import the file as {outer!r} everywhere; make {inner!r} impossible{cure}, "
+        "and start programs with `python -m`."
+    )
+
+
+def _kind(old: type, new: type | None, first: Place, second: Place | None) -> str:
+    if new is None or second is None:
+        return DUPLICATE
+    if first.path == second.path:
+        return REDEFINED
+    if first.is_local and second.is_local:
+        return LOCAL
+    if first.file is None or second.file is None:
+        return SYNTHETIC
+    if first.file == second.file and first.module != second.module:
+        return DOUBLE_IMPORT
+    if issubclass(new, old) or issubclass(old, new):
+        return SUBCLASS_SHADOW
+    return DUPLICATE

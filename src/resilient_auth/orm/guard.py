@@ -1,0 +1,188 @@
+"""
+May this class take this name? Asked when an ORM class is defined, before its table.
+
+Theory of operation
+-------------------
+A registry keeps its classes by name in a mapping, and SQLAlchemy lets us bring our own
+(``class_registry=``, a documented parameter). Defining a class asks the mapping three
+things, before a Table exists:
+
+1. ``name in mapping``. If so, SQLAlchemy next takes the old class into a variable, and
+   from then on it cannot be collected. So this is the moment for the one
+   ``gc.collect()`` that may show that the old class is garbage: a factory that ran
+   twice is no conflict.
+2. ``mapping[name]``: the old class.
+3. ``mapping[name] = marker``: an object that iterates over the old and the new class.
+   Raising here leaves nothing behind: no table, no name, no mapper.
+
+Strings are looked up by the first two questions too. They are told from definitions by
+`registry.mappers`, which raises while a class is half defined.
+
+For a third class of an allowed name SQLAlchemy does not ask; `check_models` sees it.
+"""
+
+import gc
+import warnings
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeGuard
+
+import sqlalchemy as sa
+from sqlalchemy.orm import registry
+from sqlalchemy.orm.exc import UnmappedClassError
+
+from resilient_auth.errors import ConfigError, DuplicateModelWarning
+from resilient_auth.orm.conflicts import Conflict, conflict_between, is_allowed
+from resilient_auth.orm.mappers import base_of, lookups_of
+from resilient_auth.orm.places import is_reachable
+
+OnDuplicate = Literal["error", "warn"]
+
+
+class GuardedNames(weakref.WeakValueDictionary[str, Any]):
+    """
+    The names of one registry, or of several that share it; holds classes weakly.
+
+    Pass it on as ``registry(class_registry=Base.registry.names)`` to let another Base
+    share the names, and the guard.
+    """
+
+    def __init__(self, *, on_duplicate: OnDuplicate, allow: frozenset[str]) -> None:
+        super().__init__()
+        self.on_duplicate = on_duplicate
+        self.allow = allow
+        #: Every conflict that was refused, also where the error was swallowed.
+        self.refused: dict[Conflict, None] = {}
+        self._owner: weakref.ref[registry] | None = None
+
+    def belong_to(self, owner: registry) -> None:
+        """Note whose names these are."""
+        self._owner = weakref.ref(owner)
+
+    def __contains__(self, name: object) -> bool:
+        if self._may_be_garbage(name):
+            gc.collect()
+        return super().__contains__(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        old = self.get(name)
+        if _is_in_use(old) and not isinstance(value, type):
+            self._judge(old, _other_than(old, value))
+        super().__setitem__(name, value)
+
+    def reaction(self, conflict: Conflict, *classes: type | None) -> str:
+        """Return ``refuse``, ``warn``, ``ignore`` or ``allow``: the kind's, or ours."""
+        reaction = conflict.reaction
+        if reaction != "ignore" and (
+            conflict.name in self.allow or is_allowed(*classes)
+        ):
+            return "allow"
+        if reaction == "refuse" and self.on_duplicate == "warn":
+            return "warn"
+        return reaction
+
+    def _judge(self, old: type, new: type | None) -> None:
+        """Raise, warn or do nothing, as the kind of the conflict asks."""
+        conflict = conflict_between(
+            old,
+            new,
+            base=base_of(new or old),
+            lookups=lookups_of(old.__name__, self._classes()),
+        )
+        reaction = self.reaction(conflict, old, new)
+        if reaction == "refuse":
+            self.refused[conflict] = None
+            raise conflict.error()
+        if reaction == "warn":
+            _warn(conflict)
+
+    def _may_be_garbage(self, name: object) -> bool:
+        """Say whether *name* is being defined again while nobody may hold the old."""
+        old = self.get(name) if isinstance(name, str) else None
+        if not isinstance(old, type) or is_reachable(old):
+            return False
+        owner = None if self._owner is None else self._owner()
+        return owner is not None and _is_mapping_a_class(owner)
+
+    def _classes(self) -> Iterator[type]:
+        return (each for each in self.values() if isinstance(each, type))
+
+
+class GuardedRegistry(registry):
+    """
+    A SQLAlchemy `registry` in which a class name is taken once.
+
+    ::
+
+        class Base(DeclarativeBase):
+            registry = GuardedRegistry()
+
+    A second class of a name raises `DuplicateModelError` where it is defined, before
+    its table exists; nothing is left behind. ``on_duplicate="warn"`` lets it in with
+    a `DuplicateModelWarning`; *allow* lists names that may be shared. *metadata*,
+    *type_annotation_map* and what else `registry` takes are passed on.
+
+    With SQLModel: ``class Model(SQLModel, registry=GuardedRegistry(metadata=
+    SQLModel.metadata))``; the tables derive from ``Model``.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_duplicate: OnDuplicate = "error",
+        allow: Iterable[str] = (),
+        metadata: sa.MetaData | None = None,
+        type_annotation_map: Mapping[Any, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        if on_duplicate not in ("error", "warn"):
+            raise ConfigError('on_duplicate is "error" or "warn".')
+        if isinstance(allow, str):
+            raise ConfigError(f'allow is a list of names: allow=["{allow}"].')
+        names = GuardedNames(on_duplicate=on_duplicate, allow=frozenset(allow))
+        super().__init__(
+            class_registry=names,
+            metadata=metadata,
+            type_annotation_map=type_annotation_map,
+            **options,
+        )
+        names.belong_to(self)
+        self.names = names
+
+
+def _other_than(old: type, marker: Any) -> type | None:
+    """Return the class in SQLAlchemy's *marker* that is not *old*, None if unknown."""
+    try:
+        return next(
+            (each for each in marker if isinstance(each, type) and each is not old),
+            None,
+        )
+    except TypeError:
+        return None
+
+
+def _is_in_use(old: Any) -> TypeGuard[type]:
+    """Say whether *old* is a class that is mapped, or will be when it is prepared."""
+    return isinstance(old, type) and (
+        sa.inspect(old, raiseerr=False) is not None or "__table__" in vars(old)
+    )
+
+
+def _is_mapping_a_class(owner: registry) -> bool:
+    try:
+        frozenset(owner.mappers)
+    except UnmappedClassError:
+        return True
+    return False
+
+
+def _warn(conflict: Conflict) -> None:
+    """Warn at the line that defines the newer class."""
+    place = conflict.places[-1]
+    warnings.warn_explicit(
+        str(conflict),
+        DuplicateModelWarning,
+        filename=place.file or place.where,
+        lineno=place.line or 1,
+        module=place.module,
+    )

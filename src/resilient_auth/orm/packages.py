@@ -1,0 +1,72 @@
+"""How are all modules of some packages imported? In a stable order, failures noted."""
+
+import importlib
+import pkgutil
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+from resilient_auth.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFailure:
+    """
+    Why *module* could not be imported, as text.
+
+    The exception itself is let go: its traceback holds half-defined classes.
+    """
+
+    module: str
+    error: str
+    text: str
+    file: str | None
+    line: int | None
+
+
+def import_all(packages: Iterable[str]) -> list[ImportFailure]:
+    """
+    Import *packages* and all modules below them, in the order of their names.
+
+    ``__main__`` modules are left out: importing one starts a program. A module that
+    fails is noted, and the others are imported all the same.
+    """
+    if isinstance(packages, str):
+        raise ConfigError(f'packages is a list of names: packages=["{packages}"].')
+    failures: list[ImportFailure] = []
+    for package in packages:
+        _import(package, failures)
+    return failures
+
+
+def _import(name: str, failures: list[ImportFailure]) -> None:
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - reported with all the others
+        failures.append(_failure(name, error))
+        return
+    for below in sorted(_modules_in(module)):
+        _import(below, failures)
+
+
+def _modules_in(package: ModuleType) -> Iterator[str]:
+    for found in pkgutil.iter_modules(getattr(package, "__path__", ())):
+        if found.name != "__main__":
+            yield f"{package.__name__}.{found.name}"
+
+
+def _failure(name: str, error: Exception) -> ImportFailure:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and frame.filename != __file__
+    ]
+    last = frames[-1] if frames else None
+    return ImportFailure(
+        module=name,
+        error=type(error).__name__,
+        text=str(error),
+        file=last and last.filename,
+        line=last and last.lineno,
+    )
