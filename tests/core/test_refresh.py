@@ -1,4 +1,4 @@
-"""A refresh token has one spelling and one maker, and the verdicts obey their theorem."""
+"""A refresh token has one spelling and one maker; its verdicts obey their theorem."""
 
 import secrets
 import string
@@ -270,7 +270,7 @@ class History:
 def test_a_token_newest_within_the_grace_is_never_theft(
     steps: list[tuple[int, int]],
 ) -> None:
-    """The proof of ``kept``: whatever tabs do, only a token replaced long ago is reuse."""
+    """Whatever tabs do, only a token that was replaced long ago is reuse."""
     history = History()
     for passed, behind in steps:
         history.now += passed
@@ -305,7 +305,7 @@ def test_one_session_rotates_once_a_grace(waits: list[int]) -> None:
     st.integers(0, 5),
     st.integers(0, 6),
 )
-def test_judging_against_a_model_of_sets(  # noqa: PLR0917 - the table's own columns
+def test_judging_against_a_model_of_sets(
     revoked: int | None, expires: int, idle: int, rotated: int, newest: int, shown: int
 ) -> None:
     """The verdicts as predicates without an order: exactly one must hold."""

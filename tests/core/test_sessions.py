@@ -1,6 +1,7 @@
 """A session is born valid, and its ends are told in one order."""
 
 import datetime as dt
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_a_device_is_short_and_safe_to_show(device: str) -> None:
 
     assert kept.isprintable()
     assert len(kept) <= MAX_DEVICE
-    assert kept.encode()
+    assert isinstance(kept.encode(), bytes)
     assert kept == opened(device=kept).device
 
 
@@ -171,17 +172,9 @@ def test_how_a_session_ended(
     changes: dict[str, int] | None, now: int, expected: str
 ) -> None:
     """The strongest reason is told: ended by somebody, by age, by rest."""
-    fields = None if changes is None else changes
-    row = None if fields is None else replaced(opened(), fields)
+    row = None if changes is None else replace(opened(), **changes)
 
     assert expected == end_of(row, now=now)
-
-
-def replaced(session: Session, changes: dict[str, int]) -> Session:
-    """Return *session* with *changes*."""
-    from dataclasses import replace
-
-    return replace(session, **changes)
 
 
 def test_a_session_ends_at_its_nearer_end() -> None:
@@ -189,4 +182,4 @@ def test_a_session_ends_at_its_nearer_end() -> None:
     session = opened()
 
     assert NOW + 100 == session.ends_at()
-    assert NOW + 50 == replaced(session, {"expires_at": NOW + 50}).ends_at()
+    assert NOW + 50 == replace(session, expires_at=NOW + 50).ends_at()

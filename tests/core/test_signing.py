@@ -34,7 +34,7 @@ def test_a_token_is_the_same_as_long_as_the_secret_is() -> None:
 
 
 def test_any_single_character_change_is_refused() -> None:
-    """itsdangerous alone takes four spellings of the last character."""
+    """By itself itsdangerous takes four spellings of the last character."""
     token = TOKENS.issue(SID)
     accepted = []
     for place in range(len(token) + 1):
@@ -96,5 +96,5 @@ def test_a_new_secret_signs_and_an_old_one_checks() -> None:
     ],
 )
 def test_no_other_signer_of_the_same_secret_makes_one(signer: Signer) -> None:
-    """itsdangerous' default salt is shared by every signer that names none."""
+    """The default salt is shared by every signer that names none."""
     assert not TOKENS.matches(SID, signer.get_signature(SID).decode())

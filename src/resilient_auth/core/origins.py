@@ -78,7 +78,7 @@ class Origin:
         An address or a single label is a site of its own. A public suffix has none
         above it, so it too stands for itself.
         """
-        return f"{self.scheme}://{_registrable(self.host)}"
+        return str(Origin(self.scheme, _registrable(self.host), _PORTS[self.scheme]))
 
     def is_loopback(self) -> bool:
         """Say whether this origin is on the developer's own machine."""

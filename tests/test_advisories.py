@@ -1,0 +1,741 @@
+"""
+What others were broken by: one case per row of the attack list and per advisory.
+
+A case is named by its row (T token, K key, C cookie, CSRF, CORS) and, where there is
+one, by the advisory. Most tokens here are signed with the *right* key, so that it is
+the strictness that refuses them and not the signature.
+"""
+
+import base64
+import json
+import pickle
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from resilient_auth import (
+    ConfigError,
+    CookiePolicy,
+    CorsPolicy,
+    CsrfPolicy,
+    Deployment,
+    Key,
+    KeyRing,
+    Refused,
+    TokenIssuer,
+    TokenPolicy,
+    TokenVerifier,
+    read_cookies,
+)
+from resilient_auth.core.jws import encode_segment
+from resilient_auth.core.refresh import PURPOSE as REFRESH
+from resilient_auth.core.refresh import Presented, write_refresh
+from resilient_auth.core.signing import PURPOSE as CSRF
+from resilient_auth.core.signing import CsrfTokens
+from resilient_auth.core.view import RequestView
+from resilient_auth.testing import FrozenClock
+from resilient_auth.web.wire import json_answer, read_body
+
+NOW = 1_800_000_000
+SECRET = b"k7#Qw9!zLp2@Xv5$Rt8%Ny3^Mc6&Bd1*"
+KEYS = {
+    "HS256": Key.from_secret(SECRET, kid="k1"),
+    "EdDSA": Key.generate("EdDSA", "k1"),
+}
+RINGS = {
+    "HS256": KeyRing([KEYS["HS256"]]),
+    "EdDSA": KeyRing([KEYS["EdDSA"]], {"m": SECRET}),
+}
+POLICY = TokenPolicy(issuer="https://api.example.com", audience="api")
+CLOCK = FrozenClock(NOW)
+HEADER = {"alg": "HS256", "typ": "at+jwt", "kid": "k1"}
+CLAIMS = {
+    "iss": "https://api.example.com",
+    "sub": "ann",
+    "aud": "api",
+    "iat": NOW,
+    "exp": NOW + 600,
+    "jti": "t1",
+    "sid": "s" * 32,
+}
+
+
+def forge(header: Any = None, claims: Any = None, *, alg: str = "HS256") -> str:
+    """Return a token whose signature holds; bytes are taken as they are."""
+    raw = [
+        each if isinstance(each, bytes) else json.dumps(each).encode()
+        for each in (
+            HEADER | {"alg": alg} if header is None else header,
+            CLAIMS if claims is None else claims,
+        )
+    ]
+    signing_input = b".".join(map(encode_segment, raw))
+    signature = encode_segment(KEYS[alg].sign(signing_input))
+    return (signing_input + b"." + signature).decode()
+
+
+def verdict(token: Any, *, alg: str = "HS256", at: float = NOW) -> str:
+    """Return the public code with which *token* is refused, or nothing."""
+    verifier = TokenVerifier(RINGS[alg], POLICY, clock=FrozenClock(at))
+    try:
+        verifier.verify(token)
+    except Refused as error:
+        return error.code
+    return ""
+
+
+@pytest.mark.parametrize("alg", KEYS)
+def test_the_unchanged_token_is_good(alg: str) -> None:
+    """Without this, every refusal below could have another cause."""
+    assert "" == verdict(forge(alg=alg), alg=alg)
+
+
+# ------------------------------------------------------------------ T: tokens
+
+
+def unsigned(header: dict[str, Any], signature: str = "") -> str:
+    """Return a token with *header* and *signature* that nobody signed."""
+    parts = [json.dumps(header).encode(), json.dumps(CLAIMS).encode()]
+    return ".".join([*(encode_segment(part).decode() for part in parts), signature])
+
+
+def headed(**members: Any) -> str:
+    """Return a signed token with *members* in its header."""
+    return forge(HEADER | members)
+
+
+GOOD = forge()
+HEAD, BODY, TAIL = GOOD.split(".")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(unsigned(HEADER | {"alg": "none"}), id="T1-none"),
+        pytest.param(unsigned(HEADER | {"alg": "None"}), id="T1-None"),
+        pytest.param(unsigned(HEADER | {"alg": "nOnE"}), id="T1-nOnE"),
+        pytest.param(unsigned(HEADER), id="T1-empty-signature-CVE-2025-61152"),
+        pytest.param(unsigned({"alg": "none"}, "e30"), id="T1-none-with-signature"),
+        pytest.param(headed(alg="none"), id="T1-none-signed"),
+        pytest.param(headed(alg="hs256"), id="T1-lower-case"),
+        pytest.param(headed(alg="HS256 "), id="T1-space"),
+        pytest.param(headed(alg=["HS256"]), id="T1-list"),
+        pytest.param(headed(alg=None), id="T1-null"),
+        pytest.param(headed(alg=""), id="T1-empty"),
+        pytest.param(headed(alg="HS512"), id="T2-another-hash-CVE-2026-48523"),
+        pytest.param(headed(alg="EdDSA"), id="T2-asymmetric-CVE-2022-29217"),
+        pytest.param(headed(alg="RS256"), id="T2-rsa-CVE-2024-33663"),
+        pytest.param(headed(alg="ES256"), id="T2-ecdsa-CVE-2024-37568"),
+        pytest.param(headed(alg="xHS256HS512"), id="T3-substring-of-algorithms"),
+        pytest.param(headed(jwk={"kty": "oct", "k": "AA"}), id="T4-jwk-CVE-2018-0114"),
+        pytest.param(headed(jku="https://evil.example/k"), id="T4-jku-CVE-2026-27962"),
+        pytest.param(headed(x5u="https://evil.example/c"), id="T4-x5u"),
+        pytest.param(headed(x5c=["MIIB"]), id="T4-x5c"),
+        pytest.param(headed(x5t="AA"), id="T4-x5t"),
+        pytest.param(headed(crit=["x-unknown"]), id="T5-crit-CVE-2025-59420"),
+        pytest.param(headed(crit=[]), id="T5-crit-empty-CVE-2026-32597"),
+        pytest.param(headed(crit=["b64", "b64"], b64=True), id="T5-crit-twice"),
+        pytest.param(headed(crit=["exp"]), id="T5-crit-absent"),
+        pytest.param(headed(crit=["alg"]), id="T5-crit-registered"),
+        pytest.param(headed(crit="b64"), id="T5-crit-text"),
+        pytest.param(headed(b64=False), id="T5-b64-false-CVE-2026-48525"),
+        pytest.param(headed(b64=True), id="T5-b64-true"),
+        pytest.param(headed(b64="false"), id="T5-b64-text"),
+        pytest.param(headed(zip="DEF"), id="T6-zip"),
+        pytest.param(
+            forge(HEADER | {"zip": "DEF"}, zlib.compress(b"{" + b" " * 10**6)),
+            id="T6-bomb-CVE-2024-33664",
+        ),
+        pytest.param(headed(cty="JWT"), id="T6-cty"),
+        pytest.param(headed(enc="A128GCM"), id="T6-enc"),
+        pytest.param(f"{GOOD}.{BODY}.{TAIL}", id="T6-five-parts-jwe"),
+        pytest.param(
+            json.dumps({"payload": BODY, "protected": HEAD, "signature": TAIL}),
+            id="T6-json-serialisation",
+        ),
+        pytest.param(forge(None, GOOD.encode()), id="T6-nested-jwt"),
+        pytest.param(forge({"alg": "HS256", "kid": "k1"}), id="T7-no-typ"),
+        pytest.param(headed(typ="JWT"), id="T7-id-token"),
+        pytest.param(headed(typ="AT+JWT"), id="T7-capitals"),
+        pytest.param(headed(typ="logout+jwt"), id="T7-logout-token"),
+        pytest.param(headed(typ=7), id="T7-number"),
+        pytest.param(
+            write_refresh(
+                Presented("k1", "s" * 32, 0), RINGS["HS256"].masters(REFRESH)
+            ),
+            id="T7-refresh-token",
+        ),
+        pytest.param(
+            CsrfTokens(RINGS["HS256"].masters(CSRF)).issue("s" * 32), id="T7-csrf-token"
+        ),
+        pytest.param(GOOD + "=", id="T8-padding-pyjwt-2.15.1"),
+        pytest.param(f"{HEAD}.{BODY}==.{TAIL}", id="T8-padding-inside"),
+        pytest.param(" " + GOOD, id="T8-space-before"),
+        pytest.param(GOOD + " ", id="T8-space-behind"),
+        pytest.param(GOOD + "\n", id="T8-newline-behind"),
+        pytest.param(f"{HEAD}.\n{BODY}.{TAIL}", id="T8-newline-inside"),
+        pytest.param(f"{HEAD}.{BODY}.{TAIL[:-1]}+", id="T8-standard-alphabet"),
+        pytest.param(f"{HEAD}.{BODY}.{TAIL}/", id="T8-slash"),
+        pytest.param(f"{HEAD}.{BODY}", id="T8-two-segments"),
+        pytest.param(f"{GOOD}.", id="T8-four-segments"),
+        pytest.param(f"{HEAD}..{TAIL}", id="T8-empty-payload"),
+        pytest.param(f".{BODY}.{TAIL}", id="T8-empty-header"),
+        pytest.param(forge(None, b""), id="T8-empty-payload-signed"),
+        pytest.param(headed(kid=7), id="T9-number"),
+        pytest.param(headed(kid=["k1"]), id="T9-list"),
+        pytest.param(headed(kid="k" * 4096), id="T9-4-kb"),
+        pytest.param(headed(kid="../../dev/null"), id="T9-path-CVE-2026-48524"),
+        pytest.param(headed(kid="k1' OR '1'='1"), id="T9-sql"),
+        pytest.param(headed(kid="k1\x00"), id="T9-nul"),
+        pytest.param(headed(kid="unknown"), id="T9-unknown"),
+        pytest.param(forge({"alg": "HS256", "typ": "at+jwt"}), id="T9-missing"),
+        pytest.param(
+            forge(b'{"alg":"none","alg":"HS256","typ":"at+jwt","kid":"k1"}'),
+            id="T10-alg-twice",
+        ),
+        pytest.param(
+            forge(None, json.dumps(CLAIMS).replace("{", '{"sub":"x",', 1).encode()),
+            id="T10-sub-twice",
+        ),
+        pytest.param(
+            forge(
+                None, json.dumps(CLAIMS | {"a": {"b": 1}}).encode()[:-2] + b',"b":2}}'
+            ),
+            id="T10-twice-inside",
+        ),
+        pytest.param(forge(None, json.dumps(CLAIMS).encode("utf-16")), id="T10-utf-16"),
+        pytest.param(forge(None, json.dumps(CLAIMS).encode("utf-32")), id="T10-utf-32"),
+        pytest.param(forge(None, json.dumps(CLAIMS).encode("utf-8-sig")), id="T10-bom"),
+        pytest.param(
+            forge(json.dumps(HEADER).encode("utf-16")), id="T10-utf-16-header"
+        ),
+        pytest.param(
+            forge(None, json.dumps(CLAIMS).encode().replace(b"ann", b"\xff\xfe")),
+            id="T10-bad-utf-8",
+        ),
+        pytest.param(forge(None, [CLAIMS]), id="T12-array"),
+        pytest.param(forge(None, "ann"), id="T12-text"),
+        pytest.param(forge(None, 7), id="T12-number"),
+        pytest.param(forge(None, b"null"), id="T12-null"),
+        pytest.param(forge(None, b""), id="T12-nothing"),
+        pytest.param("a" * 8193, id="T15-8193-CVE-2025-61920"),
+        pytest.param("a" * 1_000_000 + ".e30.e30", id="T15-1-mb-header"),
+        pytest.param(
+            forge(None, b'{"a":' + b"[" * 2900 + b"]" * 2900 + b"}"),
+            id="T15-deep-GHSA-8wjv-2p76-3863",
+        ),
+        pytest.param(
+            forge(b'{"a":' + b"[" * 2900 + b"]" * 2900 + b"}"), id="T15-deep-header"
+        ),
+        pytest.param(forge(None, b"[" * 100_000), id="T15-deep-and-long"),
+        pytest.param(None, id="T15-none"),
+        pytest.param(7, id="T15-number"),
+        pytest.param(bytearray(GOOD.encode()), id="T15-bytearray"),
+        pytest.param("", id="T15-empty"),
+        pytest.param(b"", id="T15-empty-bytes"),
+        pytest.param("\ud800", id="T15-surrogate"),
+    ],
+)
+def test_tokens_that_open_other_doors(token: Any) -> None:
+    """T1-T10, T12, T15: refused as ``token_invalid``, and nothing else comes out."""
+    assert "token_invalid" == verdict(token)
+
+
+@pytest.mark.parametrize("name", ["sub", "sid", "jti", "iss", "aud"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "\ud800",
+        "a\x00b",
+        "a\nb",
+        "a\u202eb",
+        "a\u2066b",
+        "a" * 257,
+        "",
+        7,
+        None,
+        ["ann"],
+        {"a": 1},
+    ],
+    ids=ascii,
+)
+def test_texts_that_are_no_names(name: str, value: Any) -> None:
+    """T10, T14: controls, surrogates, lists and numbers where a name is due."""
+    assert "token_invalid" == verdict(forge(None, CLAIMS | {name: value}))
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'"1800000000"',
+        b'" 9_999_999_999 "',
+        b"1800000000.0",
+        b"1.8e9",
+        b"1e300",
+        b"1e400",
+        b"true",
+        b"null",
+        b"[]",
+        b"{}",
+        b"NaN",
+        b"Infinity",
+        b"-Infinity",
+        b"-1",
+        b"9007199254740992",
+        b"9" * 5000,
+    ],
+    ids=lambda value: f"T11-{value[:20].decode()}",
+)
+def test_dates_that_are_no_whole_numbers(name: str, value: bytes) -> None:
+    """T11: PyJWT reads ``int(value)``, so texts and floats become dates there."""
+    said = {each: value for each, value in CLAIMS.items() if each != name}
+    payload = b'{"%b":%b,' % (name.encode(), value) + json.dumps(said).encode()[1:]
+
+    assert "token_invalid" == verdict(forge(None, payload))
+
+
+@pytest.mark.parametrize("name", ["exp", "iat", "iss", "aud", "sub", "jti"])
+def test_claims_that_are_missing(name: str) -> None:
+    """T12, T14: without ``exp`` a token never dies; PyJWT takes it unless told."""
+    said = {each: value for each, value in CLAIMS.items() if each != name}
+
+    assert "token_invalid" == verdict(forge(None, said))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({"exp": NOW + 86_401}, id="T12-longer-than-the-policy"),
+        pytest.param({"exp": NOW}, id="T12-no-life"),
+        pytest.param({"exp": 2**53 - 1}, id="T12-for-ever"),
+        pytest.param({"iss": "https://api.example.co"}, id="T14-iss-CVE-2024-53861"),
+        pytest.param({"iss": "https://api.example.com.evil"}, id="T14-iss-prefix"),
+        pytest.param({"iss": "HTTPS://api.example.com"}, id="T14-iss-case"),
+        pytest.param({"iss": "https://api.example.com/"}, id="T14-iss-slash"),
+        pytest.param({"aud": "a"}, id="T14-aud-substring"),
+        pytest.param({"aud": "api2"}, id="T14-aud-prefix"),
+        pytest.param({"aud": ["api"]}, id="T14-aud-list"),
+        pytest.param({"aud": ["api", "evil"]}, id="T14-aud-list-foreign"),
+    ],
+)
+def test_claims_that_are_nearly_right(claims: dict[str, Any]) -> None:
+    """T12, T14: one issuer, one audience, compared whole; one bounded life."""
+    assert "token_invalid" == verdict(forge(None, CLAIMS | claims))
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        pytest.param(NOW - 31, "token_not_yet_valid", id="T13-beyond-the-leeway"),
+        pytest.param(NOW - 30, "", id="T13-iat-ahead-within"),
+        pytest.param(NOW + 600, "", id="T13-exp-now"),
+        pytest.param(NOW + 629, "", id="T13-last-second"),
+        pytest.param(NOW + 630, "token_expired", id="T13-one-second-more"),
+    ],
+)
+def test_the_boundary_is_the_documented_second(at: int, expected: str) -> None:
+    """T13: a leeway of 0 makes logins fail where clocks differ; ours is 30 s."""
+    assert expected == verdict(forge(), at=at)
+
+
+ORDER = 2**252 + 27742317777372353535851937790883648493  # of the base point, RFC 8032
+
+
+def malleable(signature: bytes) -> bytes:
+    """Return the other S of an Ed25519 signature: S + L."""
+    s = int.from_bytes(signature[32:], "little") + ORDER
+    return signature[:32] + s.to_bytes(32, "little")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda _: bytes(64), id="T16-zeros-CVE-2022-21449"),
+        pytest.param(
+            lambda _: (1).to_bytes(32, "little") + bytes(32), id="T16-identity"
+        ),
+        pytest.param(malleable, id="T16-malleable-CVE-2020-36843"),
+        pytest.param(lambda raw: raw[:-1], id="T16-short"),
+        pytest.param(lambda raw: raw + b"\x00", id="T16-long"),
+        pytest.param(lambda raw: raw[32:] + raw[:32], id="T16-swapped"),
+        pytest.param(lambda _: b"\x30\x06\x02\x01\x01\x02\x01\x01", id="T16-der"),
+    ],
+)
+def test_signatures_that_verify_elsewhere(change: Callable[[bytes], bytes]) -> None:
+    """T16, as far as EdDSA has it: one signature, one spelling, never zero."""
+    signing_input, _, tail = forge(alg="EdDSA").rpartition(".")
+    raw = base64.urlsafe_b64decode(tail + "==")
+    changed = encode_segment(change(raw)).decode()
+
+    assert "token_invalid" == verdict(f"{signing_input}.{changed}", alg="EdDSA")
+
+
+@pytest.mark.parametrize(
+    ("subject", "claims", "ttl"),
+    [
+        *(
+            pytest.param("ann", {name: "x"}, None, id=f"T17-{name}")
+            for name in ("sub", "exp", "iss", "aud", "sid", "jti", "amr", "auth_time")
+        ),
+        pytest.param(7, None, None, id="T17-subject-number"),
+        pytest.param(None, None, None, id="T17-subject-none"),
+        pytest.param(["ann"], None, None, id="T17-subject-list"),
+        pytest.param("", None, None, id="T17-subject-empty"),
+        pytest.param("ann", {"a": float("nan")}, None, id="T17-nan"),
+        pytest.param("ann", {"a": object()}, None, id="T17-object"),
+        pytest.param("ann", None, 600.0, id="T17-float-life"),
+    ],
+)
+def test_tokens_that_are_not_issued(subject: Any, claims: Any, ttl: Any) -> None:
+    """T17: AuthX lets extra claims overwrite ``sub``; what we issue, we accept."""
+    issuer = TokenIssuer(RINGS["HS256"], POLICY, clock=CLOCK)
+
+    with pytest.raises((ValueError, TypeError)):
+        issuer.issue(subject, claims, ttl=ttl)
+
+
+# ------------------------------------------------------------------ K: keys
+
+
+def pem() -> bytes:
+    """Return a public key as everybody has it."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = KEYS["EdDSA"]._verifying
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda: Key.generate("none"), id="T3-none"),
+        pytest.param(lambda: Key.generate(""), id="T3-empty"),
+        pytest.param(lambda: Key.generate("xHS256HS512"), id="T3-substring"),
+        pytest.param(lambda: KeyRing(list(KEYS.values())), id="T3-K8-mixed"),
+        pytest.param(lambda: Key.from_secret(SECRET[:31]), id="K1-CVE-2025-45768"),
+        pytest.param(lambda: Key.from_secret(b""), id="K2-empty"),
+        pytest.param(lambda: Key.from_secret(b"x"), id="K2-one-byte"),
+        pytest.param(lambda: Key.from_secret(bytes(32)), id="K2-zeros"),
+        pytest.param(lambda: Key.from_secret(b"secret" * 8), id="K2-secret"),
+        pytest.param(lambda: Key.from_secret(b"changeme" * 8), id="K2-changeme"),
+        pytest.param(lambda: Key.from_secret(SECRET[:9] * 5), id="K2-repeated"),
+        pytest.param(lambda: Key.from_secret(pem()), id="K3-pem-CVE-2017-11424"),
+        pytest.param(
+            lambda: Key.from_secret(b"\n" + pem()), id="K3-pem-GHSA-xgmm-8j9v-c9wx"
+        ),
+        pytest.param(
+            lambda: Key.from_secret(pem().splitlines()[1]), id="K3-CVE-2024-33663"
+        ),
+        pytest.param(
+            lambda: Key.from_secret(b'{"kty":"OKP","crv":"Ed25519","x":"AyM1SysP"}'),
+            id="K3-jwk-GHSA-r6x4-923q-g947",
+        ),
+        pytest.param(lambda: KeyRing([]), id="K8-empty"),
+        pytest.param(
+            lambda: KeyRing([KEYS["HS256"], Key.generate("HS256", "k1")]), id="K8-kid"
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS["HS256"]], {"m": SECRET}), id="K10-access-and-refresh"
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS["HS256"], Key.from_secret(SECRET, kid="k2")]),
+            id="K10-two-ids",
+        ),
+    ],
+)
+def test_keys_that_are_not_loaded(build: Callable[[], object]) -> None:
+    """K1-K3, K8, K10: checked when loaded, so that no request depends on it."""
+    with pytest.raises(ConfigError) as caught:
+        build()
+
+    assert SECRET.decode() not in str(caught.value)
+
+
+def test_k10_no_purpose_shares_a_secret() -> None:
+    """What signs access tokens makes neither refresh tokens nor CSRF tokens."""
+    ring = RINGS["HS256"]
+    secrets = [SECRET, ring.masters(REFRESH)["k1"], ring.masters(CSRF)["k1"]]
+
+    assert 3 == len(set(secrets))
+
+
+@pytest.mark.parametrize("holder", [*KEYS.values(), *RINGS.values()], ids=repr)
+def test_k11_a_key_shows_no_secret(holder: Key | KeyRing) -> None:
+    """K11: what a log or a debugger prints is the id; pickle and vars refuse."""
+    for leak in (pickle.dumps, vars):
+        with pytest.raises(TypeError) as caught:
+            leak(holder)  # type: ignore[operator] - one of the two
+
+        assert SECRET.decode() not in str(caught.value)
+    for shown in (repr(holder), str(holder), f"{holder!r:>9}"):
+        assert SECRET.decode() not in shown
+
+
+# ------------------------------------------------------------------ C: the browser
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(
+            lambda: CookiePolicy("a", same_site="None", secure=False), id="C1-none"
+        ),
+        pytest.param(lambda: CookiePolicy("__Host-a", path="/x"), id="C1-host-path"),
+        pytest.param(
+            lambda: CookiePolicy("__Host-a", domain="a.example"), id="C1-host-domain"
+        ),
+        pytest.param(lambda: CookiePolicy("a", domain="co.uk"), id="C1-suffix"),
+        pytest.param(lambda: CookiePolicy("a", domain="10.0.0.1"), id="C1-address"),
+        pytest.param(
+            lambda: CookiePolicy("a", domain="https://a.example"), id="C1-url"
+        ),
+        pytest.param(lambda: CookiePolicy("a").set("x" * 4096), id="C1-4097-bytes"),
+        pytest.param(lambda: CookiePolicy("a").set("x\r\nSet-Cookie: b"), id="C1-crlf"),
+        pytest.param(
+            lambda: CookiePolicy("a").set("x; Domain=evil"), id="C1-semicolon"
+        ),
+        pytest.param(lambda: CookiePolicy("a").set("x\x00"), id="C1-nul"),
+        pytest.param(lambda: CorsPolicy(["*"]), id="C8-star-with-credentials"),
+        pytest.param(lambda: CorsPolicy("https://a.example"), id="C8-one-string"),
+        pytest.param(lambda: CorsPolicy(["null"]), id="C8-null"),
+        pytest.param(lambda: CorsPolicy([r"https://.*\.a\.example"]), id="C8-regex"),
+        pytest.param(
+            lambda: Deployment("https://api.a.example", apps=["https://b.other"]),
+            id="C8-another-site",
+        ),
+    ],
+)
+def test_settings_that_no_browser_forgives(build: Callable[[], object]) -> None:
+    """C1, C8: said at start, not found out by a user who is logged out again."""
+    with pytest.raises(ConfigError):
+        build()
+
+
+OURS = "__Host-ra_access"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        pytest.param(f"{OURS}=good; {OURS}=evil", "cookie_duplicate", id="C2-twice"),
+        pytest.param(f"{{x]=y; {OURS}=good", "good", id="C2-bad-cookie-before"),
+        pytest.param(f'x="; {OURS}=good; y="', "good", id="C2-quotes"),
+        pytest.param(f"=__Host-x; ={OURS}=evil", None, id="C3-nameless-CVE-2023-23934"),
+        pytest.param("__host-ra_access=evil", None, id="C3-case"),
+        pytest.param(f"{OURS} =evil", None, id="C3-space"),
+        pytest.param(f"{OURS}=good; ra_access=evil", "good", id="C3-sibling"),
+    ],
+)
+def test_cookies_that_others_planted(header: str, expected: str | None) -> None:
+    """C2, C3: a sibling domain can add cookies; it can neither hide nor double ours."""
+    try:
+        found = read_cookies(header, ours=[OURS]).get(OURS)
+    except Refused as error:
+        found = error.code
+
+    assert expected == found
+
+
+SITE = Deployment("https://api.a.example", apps=["https://app.a.example"])
+TOKENS = CsrfTokens(RINGS["HS256"].masters(CSRF))
+SID = "s" * 32
+
+
+def asked(*headers: tuple[str, str], method: str = "POST", body: bytes = b"") -> str:
+    """Return the code with which a request with a cookie is refused, or nothing."""
+    view = RequestView(
+        method=method,
+        path="/",
+        headers=[(name.encode(), value.encode("latin-1")) for name, value in headers],
+        body=body,
+    )
+    try:
+        SITE.csrf.check(view, matches=lambda token: TOKENS.matches(SID, token))
+        read_body(view)
+    except Refused as error:
+        return error.code
+    return ""
+
+
+TOKEN = ("x-csrf-token", TOKENS.issue(SID))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        pytest.param(origin, id=f"C4-{name}")
+        for name, origin in {
+            "null": "null",
+            "prefix": "https://evil-app.a.example",
+            "suffix": "https://app.a.example.evil",
+            "http": "http://app.a.example",
+            "port": "https://app.a.example:8443",
+            "default-port": "https://app.a.example:443",
+            "userinfo": "https://x@app.a.example",
+            "idn": "https://app.\xe4.example",
+            "trailing-dot": "https://app.a.example.",
+            "path": "https://app.a.example/",
+            "capitals": "HTTPS://APP.A.EXAMPLE",
+            "two": "https://app.a.example, https://evil.example",
+            "empty": "",
+        }.items()
+    ],
+)
+def test_origins_that_are_nearly_ours(origin: str) -> None:
+    """C4: compared by bytes, so CSRF refuses them and CORS gives them no header."""
+    assert "csrf_failed" == asked(("origin", origin), TOKEN)
+    assert "csrf_failed" == asked(("origin", origin), ("sec-fetch-site", "same-origin"))
+    assert not SITE.cors.allows(origin)
+    assert () == SITE.cors.actual(origin)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        pytest.param([], "csrf_failed", id="C4-missing"),
+        pytest.param([TOKEN], "", id="C5-absent-with-token"),
+        pytest.param([("sec-fetch-site", "cross-site")], "csrf_failed", id="C5-cross"),
+        pytest.param(
+            [("sec-fetch-site", "same-site")], "csrf_failed", id="C5-same-site"
+        ),
+        pytest.param([("sec-fetch-site", "none")], "csrf_failed", id="C5-none"),
+        pytest.param([("sec-fetch-site", "\xff")], "csrf_failed", id="C5-garbage"),
+        pytest.param(
+            [("sec-fetch-site", "same-origin")] * 2, "csrf_failed", id="C5-twice"
+        ),
+        pytest.param([("sec-fetch-site", "same-origin")], "", id="C5-same-origin"),
+        pytest.param(
+            [("origin", "https://app.a.example")], "csrf_failed", id="C5-origin-alone"
+        ),
+        pytest.param(
+            [("origin", "https://app.a.example"), ("sec-fetch-site", "same-site")],
+            "",
+            id="C5-same-site-with-origin",
+        ),
+        pytest.param([("x-csrf-token", "\xe9")], "csrf_failed", id="C6-not-ascii"),
+        pytest.param([("x-csrf-token", "")], "csrf_failed", id="C6-empty"),
+        pytest.param(
+            [("x-csrf-token", TOKENS.issue("t" * 32))], "csrf_failed", id="C6-foreign"
+        ),
+        pytest.param(
+            [("x-csrf-token", "x"), ("cookie", "csrftoken=x")],
+            "csrf_failed",
+            id="C6-double-submit",
+        ),
+        pytest.param([TOKEN, TOKEN], "csrf_failed", id="C6-twice"),
+        pytest.param(
+            [("x-http-method-override", "GET")], "csrf_failed", id="C7-override"
+        ),
+    ],
+)
+def test_requests_that_other_pages_can_make(
+    headers: list[tuple[str, str]], expected: str
+) -> None:
+    """C4-C7: FJE and AuthX answer a non-ASCII token with a 500; here it is a 403."""
+    assert expected == asked(*headers)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain; application/json",
+        "",
+    ],
+    ids=lambda value: f"C7-{value or 'none'}-CVE-2021-32677",
+)
+def test_json_is_json_alone(media_type: str) -> None:
+    """C7: what a form of a foreign page can send never counts as JSON."""
+    body = b'{"username":"ann"}'
+    headers = [("content-type", media_type)] if media_type else []
+
+    assert "request_invalid" == asked(TOKEN, *headers, body=body)
+    assert "" == asked(TOKEN, ("content-type", "Application/JSON"), body=body)
+
+
+def test_c8_answers_are_for_one_reader() -> None:
+    """CVE-2023-30861, CVE-2026-27205: no cache gives one user's answer to another."""
+    headers = dict(json_answer(200, {}).headers)
+
+    assert "no-store" == headers["Cache-Control"]
+    assert {"Origin", "Cookie"} <= set(headers["Vary"].split(", "))
+
+
+def cors_rows() -> Iterable[Any]:
+    """Yield the rows of the CORS table: an Origin that others grant, and who does."""
+    rows = {
+        "starlette-substring": "https://app",
+        "starlette-empty": "",
+        "starlette-escaped-dot": "https://evilapp.a.example",
+        "flask-cors-unanchored": "https://app.a.example.evil.com",
+        "flask-cors-case": "HTTPS://APP.A.EXAMPLE",
+        "plus": "https://app+a.example",
+        "sanic-cors-CVE-2026-37737-prefix": "https://app.a.examplexyz",
+        "reflected-null": "null",
+        "reflected-any": "https://evil.example",
+        "star": "*",
+        "letter": "h",
+        "slash": "https://app.a.example/",
+        "tab": "https://app.a.example\t",
+        "list": "https://app.a.example,https://app.a.example",
+    }
+    for name, origin in rows.items():
+        yield pytest.param(origin, id=name)
+
+
+@pytest.mark.parametrize("origin", list(cors_rows()))
+def test_origins_that_others_grant(origin: str) -> None:
+    """No ``Access-Control-*`` at all, on answers, preflights and sockets alike."""
+    answer = SITE.cors.preflight(origin, "POST", "content-type")
+
+    assert not SITE.cors.allows(origin)
+    assert ((), (), False) == (SITE.cors.actual(origin), answer.headers, answer.allowed)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "reason"),
+    [
+        pytest.param("PURGE", "", "method not allowed", id="unknown-method"),
+        pytest.param("POST", "x-evil", "header not allowed", id="flask-cors-echo"),
+        pytest.param("POST", "X-CSRF-Token ,, x-csrf-token", "allowed", id="empties"),
+    ],
+)
+def test_preflights_are_answered_truly(method: str, headers: str, reason: str) -> None:
+    """Our own page is told the lists, and a header is never echoed."""
+    answer = SITE.cors.preflight("https://app.a.example", method, headers)
+
+    assert reason == answer.reason
+    assert "evil" not in str(answer.headers)
+    assert ("Access-Control-Allow-Origin", "https://app.a.example") in answer.headers
+
+
+def test_private_networks_are_not_opened_CVE_2024_6221() -> None:  # noqa: N802 - named by its id
+    """Flask-CORS granted ``Access-Control-Allow-Private-Network`` by default."""
+    answer = SITE.cors.preflight(
+        "https://app.a.example", "GET", "access-control-request-private-network"
+    )
+    said = [*answer.headers, *SITE.cors.actual("https://app.a.example")]
+
+    assert not [name for name, _ in said if "private" in name.lower()]
+
+
+def test_rs_cors_170_a_huge_header_list_is_not_parsed() -> None:
+    """127 ms there, 42 ms in Starlette, 371 ms in Flask-CORS; here a comparison."""
+    answer = SITE.cors.preflight("https://app.a.example", "GET", "x," * 550_000)
+
+    assert (False, ()) == (answer.allowed, answer.headers)
+
+
+def test_login_csrf_CVE_2025_68481() -> None:  # noqa: N802 - named by its id
+    """S6: before a session exists, any Origin that comes must still be ours."""
+    view = RequestView(
+        method="POST", path="/login", headers=[(b"origin", b"https://evil.example")]
+    )
+
+    with pytest.raises(Refused, match="csrf_failed"):
+        CsrfPolicy(["https://app.a.example"]).check_origin(view)
