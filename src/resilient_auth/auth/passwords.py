@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from argon2 import PasswordHasher as Argon2
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerificationError
 
 from resilient_auth.errors import ConfigError, Unavailable
 
@@ -48,8 +48,8 @@ class PasswordHasher:
         """
         Say whether *password* made the hash *stored*.
 
-        Give None for an unknown user: it takes as long and is False. A *stored* text
-        that is no argon2 hash is False too.
+        Give None for an unknown user, or an empty text for one without a password: it
+        takes as long and is False. A *stored* text that is no argon2 hash is False too.
         """
         with self._place(), self._running:
             return self._verify(stored, password)
@@ -65,9 +65,9 @@ class PasswordHasher:
     def _verify(self, stored: str | None, password: str) -> bool:
         try:
             matches = self._argon2.verify(stored or self._nobody, password)
-        except (VerifyMismatchError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
-        return matches and stored is not None
+        return matches and bool(stored)
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         """Run *work* in our own threads; its place is kept until it is really done."""

@@ -94,11 +94,13 @@ class RevocationView:
 
     def check(self, session_id: str) -> None:
         """Raise what `Revocations.judge` says of *session_id*, asking where due."""
-        if self._known.is_due() and (
-            self._known.is_stale() or not self._asking.locked()
+        if self._known.is_due() and self._asking.acquire(
+            blocking=self._known.is_stale()
         ):
-            with self._asking:
+            try:
                 self._ask()
+            finally:
+                self._asking.release()
         self._known.judge(session_id)
 
     def _ask(self) -> None:

@@ -60,9 +60,10 @@ class Auth(Shell):
         session = self._new_session(
             subject, claims, device=device, amr=amr, remember=remember
         )
+        tokens = self._tokens(session, "issued", session.auth_time)
         self._store.open(session)
         self._tell_opened(session)
-        return self._tokens(session, "issued", session.auth_time)
+        return tokens
 
     def verify(self, access_token: str) -> Principal:
         """
@@ -185,9 +186,10 @@ class AsyncAuth(Shell):
         session = self._new_session(
             subject, claims, device=device, amr=amr, remember=remember
         )
+        tokens = self._tokens(session, "issued", session.auth_time)
         await self._store.open(session)
         self._tell_opened(session)
-        return self._tokens(session, "issued", session.auth_time)
+        return tokens
 
     async def verify(self, access_token: str) -> Principal:
         """

@@ -161,8 +161,9 @@ async def _limited(
     limit: float | None, what: str, allowed: float
 ) -> AsyncIterator[None]:
     """Bound a block as `timed` bounds a call."""
+    timer = asyncio.timeout(limit)
     try:
-        async with asyncio.timeout(limit) as timer:
+        async with timer:
             yield
     except TimeoutError as error:
         if not timer.expired():

@@ -378,9 +378,9 @@ class _Mirror(pybreaker.CircuitBreakerListener):
     def __init__(self, moved: Callable[[str], None]) -> None:
         self._moved = moved
 
-    def state_change(self, *states: Any) -> None:
-        # The last of breaker, old state, new state; the breaker still shows the old.
-        self._moved(states[-1].name)
+    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:  # noqa: ARG002 - pybreaker's own signature
+        # `cb.current_state` still shows the old state here.
+        self._moved(new_state.name)
 
 
 class _Replayed(Exception):

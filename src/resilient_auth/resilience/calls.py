@@ -112,7 +112,7 @@ class Resilience:
         if type(max_keys) is not int or max_keys < 1:
             raise ConfigError(f"max_keys is a whole number from 1, not {max_keys!r}.")
         self._max_keys = max_keys
-        self._key = key if callable(key) else _checked_key(key or name)
+        self._key = key if callable(key) else _checked_key(name if key is None else key)
         self._check = answered if check is None else check
         self._listeners = tuple(listeners)
         for each in (self._check, *self._listeners):

@@ -26,8 +26,8 @@ def answered(result: object) -> Verdict | None:
     cls = result.__class__
     if cls is str:
         return None
-    fields = result if cls is dict else getattr(result, "__dict__", None)
-    if not fields or fields.__class__ is not dict:
+    fields: object = result if cls is dict else getattr(result, "__dict__", None)
+    if not isinstance(fields, dict) or not fields:
         return None
     return _judge(fields, getattr(result, "__pydantic_extra__", None))
 

@@ -48,7 +48,8 @@ class MemoryStore:
 
     def find(self, session_id: str) -> Session | None:
         """Return the session called *session_id*, ended or not, or None."""
-        return self._sessions.get(session_id)
+        with self._lock:  # a sweep takes rows out and puts the living back
+            return self._sessions.get(session_id)
 
     def rotate(
         self,

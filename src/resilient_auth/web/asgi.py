@@ -13,7 +13,8 @@ which logs it once.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from resilient_auth import events
@@ -32,6 +33,9 @@ Probe = Callable[[], Awaitable[Answer]]
 
 _STOCK_BODY = b"Internal Server Error"
 _MAX_HELD = 65_536
+_READS = ("GET", "HEAD")
+#: The last message of an application whose WebSocket can still be closed.
+_OPEN = ("", "websocket.accept", "websocket.send")
 
 
 class Wrap:
@@ -66,16 +70,17 @@ class Wrap:
         self, view: RequestView, scope: Scope, receive: Receive, send: Send
     ) -> None:
         origin = view.value(b"origin")
-        preflight = self._preflight(view, origin)
-        if preflight is not None:
-            await _Outlet(send, [_request_id()]).answer(preflight)
+        asked = view.value(b"access-control-request-method")
+        if view.method == "OPTIONS" and asked and view.values(b"origin"):
+            await _Outlet(send, [_request_id()]).answer(self._preflight(view, asked))
             return
         outlet = _Outlet(send, [*self._site.cors.actual(origin), _request_id()])
-        if view.path in self._probes and view.method in ("GET", "HEAD"):
-            await outlet.answer(await self._probes[view.path]())
-            return
+        probe = self._probes.get(view.path) if view.method in _READS else None
         try:
-            await self._app(scope, receive, outlet)
+            if probe is None:
+                await self._app(scope, receive, outlet)
+            else:
+                await outlet.answer(await probe())
         except AnswerError as error:
             if outlet.is_open:
                 raise
@@ -90,69 +95,71 @@ class Wrap:
         else:
             await outlet.release()
 
-    def _preflight(self, view: RequestView, origin: str) -> Answer | None:
+    def _preflight(self, view: RequestView, asked: str) -> Answer:
         """Answer a preflight (Fetch §4.8), which the application need not see."""
-        asked = view.value(b"access-control-request-method")
-        if view.method != "OPTIONS" or not asked or not view.values(b"origin"):
-            return None
+        origin = view.value(b"origin")
         headers = ",".join(view.values(b"access-control-request-headers"))
         verdict = self._site.cors.preflight(origin, asked, headers)
+        if not verdict.headers:
+            denied = Refused("origin_denied", reason=verdict.reason)
+            return self._refusals.answer(view, denied)
         vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
-        return Answer(
-            204 if verdict.headers else 403, (*verdict.headers, ("Vary", vary))
-        )
+        return Answer(204, (*verdict.headers, ("Vary", vary)))
 
     async def _websocket(
         self, view: RequestView, scope: Scope, receive: Receive, send: Send
     ) -> None:
         origins = view.values(b"origin")
         if origins and not (len(origins) == 1 and self._site.cors.allows(origins[0])):
+            denied = Refused("origin_denied", reason="the Origin is not one of ours")
+            self._refusals.tell(view, denied)
             await receive()
             await send({"type": "websocket.close", "code": 4403})
             return
-        accepted = False
+        last = ""
 
         async def outlet(message: Message) -> None:
-            nonlocal accepted
-            accepted = accepted or message["type"] == "websocket.accept"
+            nonlocal last
+            last = message["type"]
             await send(message)
 
         try:
             await self._app(scope, receive, outlet)
         except AnswerError as error:
+            self._refusals.tell(view, error)
             # Before accept a browser would learn nothing but "1006".
-            self._refusals.answer(view, error)
-            if not accepted:
+            if not last:
                 await send({"type": "websocket.accept"})
-            await send(
-                {
-                    "type": "websocket.close",
-                    "code": 4000 + error.status,
-                    "reason": error.code,
-                }
-            )
+            if last in _OPEN:
+                code = 4000 + error.status
+                close = {"type": "websocket.close", "code": code, "reason": error.code}
+                with suppress(OSError):  # the client went away first (ASGI 2.4)
+                    await send(close)
 
 
 class _Outlet:
     """The way out of one answer: adds headers, and holds a 500 back."""
 
-    def __init__(self, send: Send, headers: list[tuple[str, str]]) -> None:
+    def __init__(self, send: Send, headers: Iterable[tuple[str, str]]) -> None:
         self._send = send
-        self._headers = headers
+        self._headers = [(k.lower().encode(), v.encode()) for k, v in headers]
+        self._names = {name for name, _ in self._headers}
         self._held: list[Message] = []
         self._held_bytes = 0
         self.is_open = False
 
     @property
     def holds_own_body(self) -> bool:
-        """Say whether a held 500 has a body that the application wrote itself."""
+        """Say whether a held 500 is whole and the application wrote it itself."""
+        if not self._held[1:] or self._held[-1].get("more_body", False):
+            return False
         body = b"".join(message.get("body", b"") for message in self._held[1:])
-        return bool(self._held) and body != _STOCK_BODY
+        return body != _STOCK_BODY
 
     async def __call__(self, message: Message) -> None:
         """Take one message of the application."""
         if message["type"] == "http.response.start":
-            self._add_headers(message)
+            message = self._with_ours(message)
             if message["status"] == 500:
                 self._held.append(message)
                 return
@@ -182,16 +189,19 @@ class _Outlet:
         }
         if answer.status != 204:
             start["headers"].append((b"content-length", b"%d" % len(answer.body)))
-        self._add_headers(start)
         self.is_open = True
-        await self._send(start)
+        await self._send(self._with_ours(start))
         await self._send({"type": "http.response.body", "body": answer.body})
 
-    def _add_headers(self, start: Message) -> None:
-        headers = list(start.get("headers", ()))
-        varies = any(k == b"vary" and b"origin" in v.lower() for k, v in headers)
-        headers += [(k.lower().encode(), v.encode()) for k, v in self._headers]
-        start["headers"] = headers if varies else [*headers, (b"vary", b"Origin")]
+    def _with_ours(self, start: Message) -> Message:
+        """Return a copy of *start* (its sender may reuse it) with each of ours once."""
+        headers = [
+            each for each in start.get("headers", ()) if each[0] not in self._names
+        ]
+        headers += self._headers
+        if not any(name == b"vary" and _names_origin(value) for name, value in headers):
+            headers.append((b"vary", b"Origin"))
+        return {**start, "headers": headers}
 
 
 def view_of(scope: Scope) -> RequestView:
@@ -217,6 +227,10 @@ async def read_bounded(receive: Receive) -> bytes:
         if len(body) > MAX_BODY:
             raise Refused("body_too_large", f"At most {MAX_BODY} bytes.")
     return body
+
+
+def _names_origin(vary: bytes) -> bool:
+    return b"origin" in (word.strip() for word in vary.lower().split(b","))
 
 
 def _request_id() -> tuple[str, str]:

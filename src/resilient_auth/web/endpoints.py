@@ -16,6 +16,7 @@ from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal, Tokens
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.outage import is_outage
+from resilient_auth.core.text import is_identifier
 from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, ConfigError, Refused, Unavailable
 from resilient_auth.web import wire
@@ -58,17 +59,17 @@ class AsyncEndpoints:
         self._authenticate = authenticate
         self._routes: Mapping[str, Mapping[str, Endpoint]] = {
             "/login": {"POST": self._login},
-            "/verify": {"GET": self._verify},
-            "/session": {"GET": self._session},
+            "/verify": {"GET": self._verify, "HEAD": self._verify},
+            "/session": {"GET": self._session, "HEAD": self._session},
             "/refresh": {"POST": self._refresh},
             "/logout": {"POST": self._logout},
-            "/sessions": {"GET": self._sessions},
+            "/sessions": {"GET": self._sessions, "HEAD": self._sessions},
         }
 
     async def handle(self, view: RequestView) -> Answer:
         """Answer *view*, whose path is relative to the mount; refusals included."""
         methods = self._methods(view.path)
-        endpoint = methods.get("GET" if view.method == "HEAD" else view.method)
+        endpoint = methods.get(view.method)
         try:
             if endpoint is None:
                 raise Refused("method_not_allowed" if methods else "not_found")
@@ -167,6 +168,8 @@ class AsyncEndpoints:
     async def _end_session(self, view: RequestView) -> Answer:
         who = await self.principal(view)
         session_id = view.path.removeprefix("/sessions/")
+        if not is_identifier(session_id):
+            raise Refused("not_found", reason="a name that no database takes")
         await self._auth.revoke(session_id, subject=who.subject)
         return wire.empty_answer()
 
@@ -228,6 +231,9 @@ class AsyncEndpoints:
         session_id = self._named_by_cookies(view, credential)
         if session_id:
             self._site.csrf.check(view, matches=self._csrf_of(session_id))
+        else:
+            # A foreign page's form brings no cookie, but the answer would clear ours.
+            self._site.csrf.check_origin(view)
         return session_id
 
     def _named_by_cookies(self, view: RequestView, access: Credential | None) -> str:
@@ -256,8 +262,19 @@ async def _call(authenticate: Authenticate, credentials: Mapping[str, Any]) -> V
     if _is_async(authenticate):
         result = authenticate(credentials)
     else:
-        result = await asyncio.to_thread(authenticate, credentials)
+        result = await asyncio.to_thread(_call_in_thread, authenticate, credentials)
     return await result if inspect.isawaitable(result) else result
+
+
+def _call_in_thread(
+    authenticate: Authenticate, credentials: Mapping[str, Any]
+) -> Verdict | Awaitable[Verdict]:
+    """Call *authenticate*; a bare ``next()`` in it must not hang the request."""
+    try:
+        return authenticate(credentials)
+    except StopIteration as error:
+        # A future cannot carry it, so who waits for the thread would wait for ever.
+        raise RuntimeError("authenticate raised StopIteration") from error
 
 
 def _is_async(function: Callable[..., object]) -> bool:

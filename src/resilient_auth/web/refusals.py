@@ -33,11 +33,21 @@ class Refusals:
 
         *allow* names the methods of a path that was asked with another one.
         """
+        self.tell(view, error)
+        return json_answer(
+            error.status,
+            error.problem(server_time=self._auth.clock.time()),
+            headers=error.headers() | _allow(error, allow),
+            set_cookies=self._wiped(view, error),
+            media_type="application/problem+json",
+        )
+
+    def tell(self, view: RequestView, error: AnswerError) -> None:
+        """Give *error* the id of its request, and the listeners its exact reason."""
         error.request_id = events.request_id.get()
-        now = self._auth.clock.time()
         self._auth.tell(
             RequestRefused(
-                at=now,
+                at=self._auth.clock.time(),
                 method=_short(view.method),
                 path=_short(view.path),
                 status=error.status,
@@ -45,13 +55,6 @@ class Refusals:
                 action=error.action,
                 reason=error.reason,
             )
-        )
-        return json_answer(
-            error.status,
-            error.problem(server_time=now),
-            headers=error.headers() | _allow(error, allow),
-            set_cookies=self._wiped(view, error),
-            media_type="application/problem+json",
         )
 
     def failure(self, view: RequestView, error: Exception) -> Answer:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -10,13 +10,13 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, Router
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.view import Answer
-from resilient_auth.errors import AnswerError
+from resilient_auth.errors import AnswerError, ConfigError
 from resilient_auth.web.asgi import (
     App,
     Probe,
@@ -70,9 +70,9 @@ class StarletteAuth:
 
     def wrap(self, app: App) -> App:
         """Return *app* inside the wrap (id, errors, CORS): the outermost layer."""
-        if isinstance(app, Starlette):
+        for each in _starlettes(app):
             # Answered here, a refusal does not pass the handlers meant for crashes.
-            app.add_exception_handler(AnswerError, self._on_refusal)
+            each.add_exception_handler(AnswerError, self._on_refusal)
         return Wrap(app, self._site, self._endpoints.refusals, self._probes)
 
     async def principal(self, connection: HTTPConnection) -> Principal:
@@ -92,6 +92,8 @@ class StarletteAuth:
         *recent* is the most seconds since they proved who they are (else
         ``step_up_required``); *scopes* must all stand in the claim ``scope``.
         """
+        if isinstance(scopes, str):
+            raise ConfigError("scopes is a list; one string would be its letters.")
         needed = frozenset(scopes)
         return lambda endpoint: self._guarded(endpoint, recent, needed)
 
@@ -111,7 +113,7 @@ class StarletteAuth:
 
         return guarded
 
-    def _on_refusal(self, request: Request, error: Exception) -> Response:
+    async def _on_refusal(self, request: Request, error: Exception) -> Response:
         if not isinstance(error, AnswerError) or request.scope["type"] != "http":
             raise error
         return _response(self._endpoints.refusals.answer(view_of(request.scope), error))
@@ -132,6 +134,17 @@ class _Endpoints:
         except AnswerError as error:
             answer = self._endpoints.refusals.answer(view, error)
         await _response(answer)(scope, receive, send)
+
+
+def _starlettes(node: object) -> Iterator[Starlette]:
+    """Yield *node* and every application mounted in it, also behind middleware."""
+    if isinstance(node, Starlette):
+        yield node
+    if isinstance(node, Starlette | Router):
+        for route in node.routes:
+            yield from _starlettes(route)
+    elif hasattr(node, "app"):
+        yield from _starlettes(node.app)
 
 
 def _response(answer: Answer) -> Response:

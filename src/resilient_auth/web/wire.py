@@ -1,7 +1,7 @@
 """What goes over the wire? Requests read into values, values written into answers."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,11 +112,10 @@ def read_refresh_token(view: RequestView) -> str:
 
 def require_scopes(who: Principal, scopes: Iterable[str]) -> None:
     """Raise `Refused` ``permission_denied`` unless the claim ``scope`` has them all."""
-    held = who.claims.get("scope", ())
-    held = held.split() if isinstance(held, str) else held
-    missing = set(scopes).difference(held)
+    held = _scopes_of(who)
+    missing = sorted(each for each in scopes if each not in held)
     if missing:
-        raise Refused("permission_denied", reason=f"scope lacks {sorted(missing)}")
+        raise Refused("permission_denied", reason=f"scope lacks {missing}")
 
 
 # ------------------------------------------------------------------ writing
@@ -225,6 +224,14 @@ def listed_session(session: Session, *, current: str) -> dict[str, object]:
         "expires_at": session.expires_at,
         "current": session.id == current,
     }
+
+
+def _scopes_of(who: Principal) -> Collection[object]:
+    """Return the words of the claim ``scope`` (RFC 8693 §4.2), or the list it is."""
+    held = who.claims.get("scope")
+    if isinstance(held, str):
+        return held.split()
+    return held if isinstance(held, list | tuple) else ()
 
 
 def _bearer(view: RequestView) -> str | None:

@@ -1,0 +1,53 @@
+"""
+Does an adapter keep the wire's promises? One inherited suite for ours and yours.
+
+::
+
+    class TestMyFramework(WireContract):
+        def build(self, setup: WireSetup) -> Transport:
+            return MyTransport(...)
+
+`build` makes an application from *setup*: an ``Auth`` or ``AsyncAuth`` over its ring,
+policy, sessions, store and clock, with ``setup.told.append`` as listener; the endpoints
+mounted at ``/api/auth`` with ``setup.authenticate``; and these routes of its own:
+
+==============  ==================================================================
+GET /me         the principal's subject, as text
+GET /maybe      the same for an optional principal, ``nobody`` for none
+POST /change    ``changed by`` and the principal's subject
+GET /crash      raises ``RuntimeError("secret-of-the-crash")``
+GET /own-500    a finished answer 500 with the body ``my own page``
+GET /stream     ``one two three`` in several chunks, without a length
+/ws             `SocketContract` alone: accepts, says ``hello`` and the subject, closes
+==============  ==================================================================
+
+A transport sends requests as raw bytes; `AsgiTransport` does it for ASGI applications.
+"""
+
+from resilient_auth.testing.wire.cors import CorsContract
+from resilient_auth.testing.wire.credentials import CredentialsContract
+from resilient_auth.testing.wire.csrf import CsrfContract
+from resilient_auth.testing.wire.endpoints import EndpointsContract
+from resilient_auth.testing.wire.faults import FaultsContract
+from resilient_auth.testing.wire.login import LoginContract
+from resilient_auth.testing.wire.refresh import RefreshContract
+from resilient_auth.testing.wire.requests import RequestsContract
+from resilient_auth.testing.wire.sessions import SessionsContract
+from resilient_auth.testing.wire.setup import BreakableStore as BreakableStore
+from resilient_auth.testing.wire.setup import WireSetup as WireSetup
+from resilient_auth.testing.wire.sockets import SocketContract as SocketContract
+from resilient_auth.testing.wire.world import World as World
+
+
+class WireContract(
+    LoginContract,
+    CredentialsContract,
+    EndpointsContract,
+    RefreshContract,
+    SessionsContract,
+    RequestsContract,
+    CorsContract,
+    CsrfContract,
+    FaultsContract,
+):
+    """All that an adapter promises over HTTP."""
