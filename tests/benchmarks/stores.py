@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
-from tests.benchmarks.measure import Row, race
 
 from resilient_auth import MemoryStore, SQLAlchemyStore
 from resilient_auth.stores.sqlalchemy import sessions
 from resilient_auth.testing.stores import NOW, a_session
+from tests.benchmarks.measure import Row, race
 
 MANY = 100_000
 

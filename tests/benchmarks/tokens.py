@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from tests.benchmarks.measure import Row, race
 
 from resilient_auth import (
     Key,
@@ -20,6 +19,7 @@ from resilient_auth import (
     TokenPolicy,
     TokenVerifier,
 )
+from tests.benchmarks.measure import Row, race
 
 POLICY = TokenPolicy(issuer="https://api.example.com", audience="api")
 CLAIMS = {"role": "admin", "team": "blue"}

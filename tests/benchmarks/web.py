@@ -9,7 +9,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from tests.benchmarks.measure import Row, arace
 
 from resilient_auth import (
     AsyncAuth,
@@ -19,6 +18,7 @@ from resilient_auth import (
     StarletteAuth,
     TokenPolicy,
 )
+from tests.benchmarks.measure import Row, arace
 
 SECRET = bytes(range(64, 96))
 POLICY = TokenPolicy(issuer="https://api.example.com", audience="api")

@@ -18,6 +18,7 @@ from resilient_auth.testing.clock import FrozenClock
 
 @pytest.fixture
 def clock() -> FrozenClock:
+    """Return a clock that moves only when told."""
     return FrozenClock()
 
 
@@ -32,6 +33,7 @@ def make_policy() -> Callable[..., Policy]:
     """Build a policy from the defaults and the changes named."""
 
     def make(**changes: Any) -> Policy:
+        """Build it."""
         settings: dict[str, Any] = {
             "attempts": 3,
             "backoff": Backoff(),

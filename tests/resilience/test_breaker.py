@@ -23,6 +23,7 @@ def make(
     """Build a breaker that opens after four calls, half of which failed."""
 
     def build(**changes: Any) -> Breaker:
+        """Build it, without jitter."""
         trip = Trip(window=8, minimum=4, slow_after=1.0)
         policy = make_policy(**({"trip": trip} | changes))
         return Breaker("k", policy, clock, [heard.append], roll=lambda: 0.0)
@@ -31,11 +32,13 @@ def make(
 
 
 def lose(breaker: Breaker, times: int = 4, verdict: Verdict = SERVER) -> None:
+    """Let calls fail."""
     for _ in range(times):
         breaker.fail(breaker.admit(), verdict)
 
 
 def win(breaker: Breaker, times: int = 1) -> None:
+    """Let calls succeed."""
     for _ in range(times):
         breaker.succeed(breaker.admit())
 
@@ -75,6 +78,30 @@ def test_slow_successes_open(make: MakeBreaker, heard: list[Any]) -> None:
     assert heard[0].kind == "slow"
 
 
+def test_slow_successes_count_after_many_good_ones(make: MakeBreaker) -> None:
+    """The short cut of a good call in a full window is not for a slow one."""
+    breaker = make()
+    win(breaker, 8)
+    for _ in range(5):
+        breaker.succeed(breaker.admit(), slow=True)
+
+    assert breaker.view().state == "open"
+
+
+def test_it_says_whether_it_would_refuse(make: MakeBreaker, clock: FrozenClock) -> None:
+    """What a retry asks before it waits: is there any point?"""
+    breaker = make(probes=1)
+    answers = [breaker.refusing]
+    lose(breaker)
+    answers.append(breaker.refusing)
+    clock.advance(15.0)
+    answers.append(breaker.refusing)
+    win(breaker)
+    answers.append(breaker.refusing)
+
+    assert [False, True, False, False] == answers
+
+
 def test_neutral_outcomes_count_as_nothing(make: MakeBreaker) -> None:
     """The caller's mistakes say nothing about the provider, either way."""
     breaker = make()
@@ -92,6 +119,7 @@ def test_probes_close_it(
     clock.advance(15.0)
     win(breaker)
     between = breaker.view().state
+    assert heard[-1].name == "breaker_half_opened"
     win(breaker)
 
     assert ("half_open", "closed") == (between, breaker.view().state)
@@ -181,7 +209,11 @@ def test_a_silent_probe_loses_its_permit(make: MakeBreaker, clock: FrozenClock) 
     lose(breaker)
     clock.advance(15.0)
     lost = breaker.admit()
-    clock.advance(40.0)
+    clock.advance(39.5)
+    with pytest.raises(CircuitOpen) as caught:
+        breaker.admit()
+    assert caught.value.retry_in == 0.5
+    clock.advance(0.5)
     breaker.admit()
     breaker.succeed(lost)
 
@@ -210,7 +242,13 @@ def test_some_verdicts_open_at_once(make: MakeBreaker, heard: list[Any]) -> None
     breaker = make()
     lose(breaker, 1, AUTH)
 
-    assert ("open", 15.0) == (breaker.view().state, breaker.view().retry_in)
+    seen = breaker.view()
+    assert ("open", 15.0, 1, 1.0) == (
+        seen.state,
+        seen.retry_in,
+        seen.calls,
+        seen.failure_rate,
+    )
     assert heard[0].kind == "auth"
 
 
@@ -254,12 +292,14 @@ def test_an_operator_opens_and_closes(
     """By hand it stays open for any time, and takes results as it should after."""
     breaker = make()
     breaker.open()
+    assert ["breaker_opened"] == [each.name for each in heard]
     breaker.open(10.0)
     shorter = breaker.view().retry_in
     breaker.open()
     clock.advance(86_400.0)
     still = breaker.view()
     breaker.close()
+    assert heard[-1].name == "breaker_closed"
     breaker.close()
     win(breaker)
 
@@ -288,6 +328,7 @@ def test_listeners_are_told_after_the_lock_is_free(
     seen: list[str] = []
 
     def listen(_: object) -> None:
+        """Look from another thread, then raise."""
         thread = threading.Thread(target=lambda: seen.append(breaker.view().state))
         thread.start()
         thread.join(timeout=10)
@@ -309,6 +350,7 @@ def test_many_threads_never_exceed_the_permits(
     start, admitted, rejected = threading.Barrier(8), [], []
 
     def work() -> None:
+        """Ask for permits as fast as it goes."""
         start.wait()
         for _ in range(50):
             try:

@@ -36,6 +36,7 @@ class Model:
     leases: dict[int, float] = field(default_factory=dict)
 
     def move(self, state: str) -> None:
+        """Begin a new epoch."""
         self.state, self.epoch, self.wins = state, self.epoch + 1, 0
         self.leases = {}
         if state == "closed":
@@ -43,20 +44,24 @@ class Model:
             self.window.clear()
 
     def grown(self) -> float:
+        """Return the next open time by the rule of growth."""
         return min(OPEN_MAX, OPEN_FOR * 2**self.openings)
 
     def open(self, now: float, seconds: float) -> None:
+        """Open, or set a new end."""
         self.until = now + seconds
         if self.state != "open":
             self.move("open")
             self.openings += 1
 
     def bad(self) -> bool:
+        """Say whether the window is reason enough to open."""
         count = len(self.window)
         failed, slow = self.window.count("failed"), self.window.count("slow")
         return count >= MINIMUM and (failed >= 0.5 * count or slow >= 0.6 * count)
 
     def admits(self, now: float) -> bool:
+        """Say whether a call may go out, which may half-open it."""
         if self.state == "open" and now >= self.until:
             self.move("half_open")
         if self.state == "half_open":
@@ -65,11 +70,13 @@ class Model:
         return self.state == "closed"
 
     def current(self, number: int, epoch: int) -> bool:
+        """Say whether a ticket still counts; its permit returns."""
         if self.state == "half_open":
             return self.leases.pop(number, None) is not None
         return epoch == self.epoch
 
     def succeed(self, now: float, *, slow: bool) -> None:
+        """Count a success."""
         if self.state == "half_open" and not slow:
             self.wins += 1
             if self.wins == PROBES:
@@ -81,6 +88,7 @@ class Model:
             self.open(now, self.grown())
 
     def fail(self, now: float) -> None:
+        """Count a failure."""
         if self.state == "closed":
             self.window.append("failed")
         if self.state == "half_open" or self.bad():
@@ -112,6 +120,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @property
     def now(self) -> float:
+        """Return the frozen clock's reading."""
         return self.clock.monotonic()
 
     def take(self, index: int) -> tuple[bool, Ticket]:
@@ -121,6 +130,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @rule()
     def admit(self) -> None:
+        """A call asks to go out."""
         if not self.model.admits(self.now):
             with pytest.raises(CircuitOpen):
                 self.breaker.admit()
@@ -133,6 +143,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.out)
     @rule(index=TICKETS, slow=st.booleans())
     def succeed(self, index: int, slow: bool) -> None:  # noqa: FBT001 - drawn
+        """Any call comes back well."""
         current, ticket = self.take(index)
         if current:
             self.model.succeed(self.now, slow=slow)
@@ -141,6 +152,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.out)
     @rule(index=TICKETS)
     def fail(self, index: int) -> None:
+        """Any call comes back failed."""
         current, ticket = self.take(index)
         if current:
             self.model.fail(self.now)
@@ -149,12 +161,14 @@ class BreakerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.out)
     @rule(index=TICKETS, kind=st.sampled_from(["bug", "cancelled", "bad_request"]))
     def come_to_nothing(self, index: int, kind: str) -> None:
+        """Any call ends in a way that blames nobody."""
         _, ticket = self.take(index)
         self.breaker.fail(ticket, KINDS[kind])
 
     @precondition(lambda self: self.out)
     @rule(index=TICKETS, told=st.sampled_from([None, 1.0, 100.0]))
     def fail_for_good(self, index: int, told: float | None) -> None:
+        """Any call learns that its key is shut."""
         current, ticket = self.take(index)
         model = self.model
         if current:
@@ -170,21 +184,25 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.5, 7.5, 8.0, 20.0, 33.0]))
     def wait(self, seconds: float) -> None:
+        """Time passes."""
         self.clock.advance(seconds)
 
     @rule(seconds=st.sampled_from([5.0, 1000.0]))
     def operator_opens(self, seconds: float) -> None:
+        """Somebody opens it by hand."""
         self.model.open(self.now, seconds)
         self.breaker.open(seconds)
 
     @rule()
     def operator_closes(self) -> None:
+        """Somebody closes it by hand."""
         if self.model.state != "closed":
             self.model.move("closed")
         self.breaker.close()
 
     @invariant()
     def it_looks_like_the_model(self) -> None:
+        """At every step, everything that can be seen agrees."""
         seen, model = self.breaker.view(), self.model
         left = max(0.0, model.until - self.now) if model.state == "open" else 0.0
 
@@ -193,9 +211,12 @@ class BreakerMachine(RuleBasedStateMachine):
         assert len(self.out) == seen.in_flight
         if model.state == "closed":
             assert len(model.window) == seen.calls
+            assert model.window.count("failed") == self.breaker._window._failed
+            assert model.window.count("slow") == self.breaker._window._slow
 
     @invariant()
     def permits_are_never_exceeded(self) -> None:
+        """The one promise that an outage depends on."""
         assert len(self.breaker._leases) <= PROBES
 
 

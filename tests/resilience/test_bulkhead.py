@@ -26,6 +26,7 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
     running = most = 0
 
     async def work() -> None:
+        """Hold a slot for a moment."""
         nonlocal running, most
         await slots.acquire()
         running += 1
@@ -72,6 +73,7 @@ async def test_the_longest_waiting_goes_first() -> None:
     order: list[int] = []
 
     async def work(number: int) -> None:
+        """Write down when it was its turn."""
         await slots.acquire()
         order.append(number)
         await asyncio.sleep(0)
@@ -105,12 +107,12 @@ async def test_one_cancelled_as_it_is_given_a_slot_passes_it_on() -> None:
 
 async def test_one_whose_time_runs_out_as_it_is_given_a_slot_keeps_it() -> None:
     """To refuse it now would waste the slot and the wait."""
-    slots = Slots("k", Bulkhead(1, queue=5, wait=0.001))
+    slots = Slots("k", Bulkhead(1, queue=5, wait=0.02))
     await slots.acquire()
     waiting = asyncio.create_task(slots.acquire())
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + 0.01
+    deadline = loop.time() + 0.05
     while loop.time() < deadline:  # block the loop, so that both are due at once
         pass
     slots.release()
@@ -126,6 +128,7 @@ def test_a_slot_is_handed_over_between_event_loops() -> None:
     queued, done = threading.Event(), []
 
     async def hold() -> None:
+        """Hold the slot until another loop waits for it."""
         await slots.acquire()
         other = threading.Thread(target=lambda: asyncio.run(wait()))
         other.start()
@@ -134,6 +137,7 @@ def test_a_slot_is_handed_over_between_event_loops() -> None:
         await asyncio.to_thread(other.join, 10)
 
     async def wait() -> None:
+        """Wait for the slot in a loop of its own."""
         task = asyncio.create_task(slots.acquire())
         await settle()
         queued.set()
@@ -151,6 +155,7 @@ def test_a_waiter_whose_loop_is_gone_is_passed_over() -> None:
     slots = Slots("k", Bulkhead(1, queue=5, wait=PATIENT))
 
     async def come() -> None:
+        """Take the slot, or queue for it and go."""
         slots._take_or_queue()
 
     asyncio.run(come())
@@ -168,9 +173,11 @@ def test_no_cancellation_loses_a_slot(cancelled: set[int], pauses: list[int]) ->
     """Any of twenty tasks, cancelled at any of their steps."""
 
     async def scenario() -> int:
+        """Run and cancel; return the slots still taken."""
         slots = Slots("k", Bulkhead(2, queue=30, wait=PATIENT))
 
         async def work() -> None:
+            """Hold a slot for a moment."""
             await slots.acquire()
             try:
                 await asyncio.sleep(0)

@@ -20,7 +20,7 @@ from resilient_auth.errors import (
 from resilient_auth.resilience.breaker import Circuit
 from resilient_auth.resilience.calls import Resilience
 from resilient_auth.resilience.deadline import Deadline
-from resilient_auth.resilience.policy import RetryBudget, Timeouts, Trip
+from resilient_auth.resilience.policy import Bulkhead, RetryBudget, Timeouts, Trip
 from resilient_auth.resilience.results import sdk_response
 from resilient_auth.resilience.verdict import Verdict
 from resilient_auth.testing.clock import FrozenClock
@@ -36,16 +36,19 @@ class Down(Exception):
 
 
 async def ok(value: str = "ok") -> str:
+    """Answer."""
     await asyncio.sleep(0)
     return value
 
 
 async def down(*_: object) -> str:
+    """Fail as a provider that is down."""
     await asyncio.sleep(0)
     raise Down
 
 
 async def hang(*_: object) -> str:
+    """Never answer."""
     await asyncio.Event().wait()
     return "never"
 
@@ -57,6 +60,7 @@ async def steps(count: int = 20) -> None:
 
 
 async def refuse(call: Callable[..., Awaitable[object]], *args: object) -> None:
+    """Make a call that fails."""
     with pytest.raises(Down):
         await call(*args)
 
@@ -68,6 +72,7 @@ async def test_the_circuit_opens_and_recovers(clock: FrozenClock) -> None:
 
     @llm
     async def ask() -> str:
+        """Answer when healthy."""
         if not healthy:
             raise Down
         return "Hello"
@@ -102,6 +107,7 @@ async def test_fifty_waiting_tasks_and_two_probes(clock: FrozenClock) -> None:
     reached = 0
 
     async def probe() -> str:
+        """Count who came through."""
         nonlocal reached
         reached += 1
         await release.wait()
@@ -168,6 +174,7 @@ async def test_the_deadline_is_seen_inside() -> None:
 
     @llm
     async def ask() -> float | None:
+        """Return what is left."""
         return Deadline.left()
 
     left = await ask()
@@ -183,6 +190,7 @@ async def test_a_late_answer_is_still_an_answer() -> None:
 
     @llm
     async def stubborn() -> str:
+        """Answer when interrupted."""
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -199,6 +207,7 @@ async def test_a_timeout_of_the_callees_own_is_its_own() -> None:
 
     @llm
     async def ask() -> str:
+        """Time out by itself."""
         raise TimeoutError("mine")
 
     with llm.testing(), pytest.raises(TimeoutError, match="mine"):
@@ -215,6 +224,7 @@ async def test_endings_pass_through_and_count_as_nothing(ending: BaseException) 
 
         @llm
         async def ask() -> str:
+            """End."""
             raise ending
 
         with pytest.raises(type(ending)):
@@ -278,6 +288,7 @@ def test_threads_share_one_instance() -> None:
     meet = threading.Barrier(8)
 
     async def ask() -> str:
+        """Wait until all threads are inside."""
         await asyncio.to_thread(meet.wait, 10)  # all eight are inside at once
         return "ok"
 
@@ -303,6 +314,7 @@ async def test_each_key_has_its_own_circuit(clock: FrozenClock) -> None:
 
     @llm
     async def ask(model: str, *, prompt: str) -> str:
+        """Ask one model, of which the big one is down."""
         if model == "big":
             raise Down
         return prompt
@@ -369,6 +381,7 @@ def test_many_threads_make_one_lane() -> None:
     start, lanes = threading.Barrier(8), []
 
     def work() -> None:
+        """Get the same lanes as the others."""
         start.wait()
         lanes.extend([llm._lanes.get(str(number)) for number in range(200)])
 
@@ -426,7 +439,23 @@ async def test_a_block_is_guarded_without_retries(heard: list[Any]) -> None:
 
     assert (1, 0) == (inside, llm.snapshot()["llm"].in_flight)
     assert llm.snapshot()["other"].calls == 1
-    assert {"call_failed", "breaker_opened"} == {each.name for each in heard}
+    assert ["breaker_opened", "call_failed"] == [each.name for each in heard]
+    assert heard[-1].attempts == 1
+
+
+async def test_a_block_takes_a_slot(clock: FrozenClock) -> None:
+    """It is a call like any other: it may have to wait, and be slow."""
+    llm = Resilience("llm", bulkhead=Bulkhead(1, queue=0), trip=HASTY)
+    async with llm.guard():
+        with pytest.raises(BulkheadFull):
+            await llm(ok)()
+    with llm.testing(clock=clock):
+        for _ in range(2):
+            async with llm.guard():
+                clock.advance(13.0)
+
+        assert llm.snapshot()["llm"].state == "open"
+    assert await llm(ok)() == "ok"
 
 
 async def test_a_block_is_cut_by_its_limit_and_by_cancellation() -> None:
@@ -437,6 +466,7 @@ async def test_a_block_is_cut_by_its_limit_and_by_cancellation() -> None:
             await hang()
 
     async def block() -> None:
+        """Hang inside a guard."""
         async with llm.guard("cancelled"):
             await hang()
 
@@ -465,6 +495,7 @@ async def test_a_result_that_is_no_answer_is_tried_again(heard: list[Any]) -> No
 
     @llm
     async def ask() -> object:
+        """Return the next result."""
         return results.pop(0)
 
     with llm.testing():
@@ -478,6 +509,7 @@ async def test_a_result_that_stays_no_answer_is_unavailable() -> None:
 
     @llm
     async def ask() -> str:
+        """Return a page."""
         return "<html>Log in to the Wi-Fi</html>"
 
     with llm.testing(), pytest.raises(UnusableAnswer) as caught:
@@ -491,6 +523,7 @@ async def test_a_check_of_ones_own_decides() -> None:
     """Its verdict is treated like any other, its own failure like a bug."""
 
     def check(result: object) -> Verdict | None:
+        """Judge three answers in three ways."""
         if result == "boom":
             raise ZeroDivisionError
         return Verdict("refusal", trips=True) if result == "no" else None
@@ -511,6 +544,7 @@ async def test_a_listener_that_raises_changes_nothing(
     """P16: with pybreaker it fails the call, and skips the trip."""
 
     def listener(_: object) -> None:
+        """Raise."""
         raise RuntimeError("a listener's own trouble")
 
     llm = Resilience("llm", trip=HASTY, attempts=2, listeners=[listener])
@@ -540,6 +574,7 @@ async def test_testing_may_sleep_for_real() -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
+        """Write the wait down."""
         slept.append(seconds)
 
     llm._sleep = sleep
@@ -554,10 +589,13 @@ async def test_objects_and_partials_that_are_async_are_guarded() -> None:
     llm = Resilience("llm")
 
     class Client:
+        """An SDK's client."""
+
         async def __call__(self, value: str) -> str:
             return value
 
         async def ask(self, value: str) -> str:
+            """Echo."""
             return value
 
     assert await llm(Client())("a") == "a"
@@ -571,6 +609,7 @@ async def test_slow_successes_open_the_circuit(clock: FrozenClock) -> None:
 
     @llm
     async def slow() -> str:
+        """Take thirteen seconds."""
         clock.advance(13.0)
         return "at last"
 

@@ -76,6 +76,7 @@ async def test_a_child_task_inherits_it_and_shrinks_only_its_own() -> None:
     """What a task opens is no business of its siblings."""
 
     async def child() -> float | None:
+        """Open a shorter deadline and return what is left."""
         with Deadline.after(1):
             await asyncio.sleep(0)
             return Deadline.left()

@@ -25,6 +25,7 @@ class App:
 
         @self.llm.stream(text=lambda token: token, final=lambda token: token == "end")
         async def tokens() -> AsyncIterator[str]:
+            """Yield tokens for ever."""
             try:
                 while True:
                     yield "token " * 100
@@ -33,16 +34,19 @@ class App:
                 self.closed.set()
 
         async def chat(_: object) -> StreamingResponse:
+            """Answer with the stream."""
             return StreamingResponse(tokens(), media_type="text/plain")
 
         self.asgi = Starlette(routes=[Route("/", chat)])
 
 
 async def never() -> None:
+    """Pause for ever."""
     await asyncio.Event().wait()
 
 
 async def shortly() -> None:
+    """Pause for a moment."""
     await asyncio.sleep(0.001)
 
 

@@ -40,6 +40,7 @@ def answer(status: int, body: object, **headers: str) -> Play:
     lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
 
     async def play(writer: Writer) -> None:
+        """Send it."""
         writer.write("\r\n".join([*lines, "", ""]).encode() + content)
         await writer.drain()
 
@@ -47,10 +48,12 @@ def answer(status: int, body: object, **headers: str) -> Play:
 
 
 def error(status: int, code: str = "", **headers: str) -> Play:
+    """Return an error response with the body of OpenAI."""
     return answer(status, {"error": {"message": "no", "code": code}}, **headers)
 
 
 def completion(text: str) -> Play:
+    """Return a whole chat completion."""
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "finish_reason": "stop", "message": message}]
     return answer(200, {"id": "1", "model": "m", "choices": choices})
@@ -65,7 +68,10 @@ def events(*deltas: dict[str, str], end: str = "whole") -> Play:
     """
 
     async def play(writer: Writer) -> None:
+        """Send the chunks, and end as asked."""
+
         def send(data: str) -> None:
+            """Send one event as one chunk of the transfer."""
             event = f"data: {data}\n\n".encode()
             writer.write(b"%x\r\n%s\r\n" % (len(event), event))
 
@@ -90,6 +96,7 @@ def events(*deltas: dict[str, str], end: str = "whole") -> Play:
 
 
 def chunk(delta: dict[str, str], finish: str | None = None) -> str:
+    """Return one chat chunk as JSON."""
     choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
     return json.dumps({"id": "1", "model": "m", "choices": choices})
 
@@ -151,12 +158,14 @@ class Provider:
 
 @pytest.fixture
 async def provider() -> AsyncIterator[Provider]:
+    """Run a provider."""
     async with Provider() as running:
         yield running
 
 
 @pytest.fixture
 async def client(provider: Provider) -> AsyncIterator[openai.AsyncOpenAI]:
+    """Return the SDK's client for it, with the SDK's own retries off."""
     async with openai.AsyncOpenAI(
         api_key="unused",
         base_url=f"http://127.0.0.1:{provider.port}/v1",
@@ -178,6 +187,7 @@ hasty = pytest.mark.parametrize("limits", [Timeouts(first_content=0.3, idle=0.3)
 
 @pytest.fixture
 def llm(heard: list[Any], limits: Timeouts) -> Iterator[Resilience]:
+    """Guard it; the listener is the list of events."""
     guarded = Resilience("openai", listeners=[heard.append], timeouts=limits)
     with guarded.testing():
         yield guarded
@@ -189,8 +199,11 @@ Stream = Callable[[], AsyncIterator[ChatCompletionChunk]]
 
 @pytest.fixture
 def ask(llm: Resilience, client: openai.AsyncOpenAI) -> Ask:
+    """Return a guarded call."""
+
     @llm
     async def call() -> ChatCompletion:
+        """Ask for a completion."""
         return await client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "Hi"}]
         )
@@ -199,17 +212,22 @@ def ask(llm: Resilience, client: openai.AsyncOpenAI) -> Ask:
 
 
 def text_of(item: ChatCompletionChunk) -> object:
+    """Return the text of a chunk."""
     return item.choices and item.choices[0].delta.content
 
 
 def is_final(item: ChatCompletionChunk) -> object:
+    """Say whether a chunk carries the finish reason."""
     return item.choices and item.choices[0].finish_reason
 
 
 @pytest.fixture
 def stream(llm: Resilience, client: openai.AsyncOpenAI) -> Stream:
+    """Return a guarded stream."""
+
     @llm.stream(text=text_of, final=is_final)
     async def tokens() -> AsyncIterator[ChatCompletionChunk]:
+        """Ask for a stream."""
         async with await client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "Hi"}], stream=True
         ) as source:
@@ -220,6 +238,7 @@ def stream(llm: Resilience, client: openai.AsyncOpenAI) -> Stream:
 
 
 async def read(stream: Stream) -> str:
+    """Return the whole text of a stream."""
     return "".join([str(text_of(item) or "") async for item in stream()])
 
 
@@ -359,6 +378,7 @@ async def test_a_page_with_status_200_is_no_answer(
 
     @strict
     async def call() -> ChatCompletion:
+        """Ask for a completion."""
         return await client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "Hi"}]
         )

@@ -20,6 +20,7 @@ class Recorder(pybreaker.CircuitBreakerListener):
         self.seen: list[tuple[str, str]] = []
 
     def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
+        """Write it down."""
         self.seen.append((new_state.name, cb.current_state))
 
 
@@ -31,23 +32,27 @@ class Counting(pybreaker.CircuitMemoryStorage):
         self.calls: list[str] = []
 
     def increment_counter(self) -> None:
+        """Write it down."""
         self.calls.append("failed")
         super().increment_counter()
 
     def reset_counter(self) -> None:
+        """Write it down."""
         self.calls.append("reset")
         super().reset_counter()
 
 
 class Marker(Exception):
-    pass
+    """A failure shown to pybreaker."""
 
 
 def fail() -> None:
+    """Fail."""
     raise Marker
 
 
 def breaker(**settings: Any) -> tuple[pybreaker.CircuitBreaker, Recorder, Counting]:
+    """Return a breaker set up as ours is, and who watches it."""
     storage, recorder = Counting(), Recorder()
     machine = pybreaker.CircuitBreaker(
         state_storage=storage,
@@ -104,6 +109,7 @@ async def test_pybreaker_takes_a_coroutine_for_a_success() -> None:
     machine, _, storage = breaker(fail_max=1)
 
     async def failing() -> None:
+        """Fail, when awaited."""
         raise Marker
 
     with pytest.raises(Marker):
@@ -113,8 +119,10 @@ async def test_pybreaker_takes_a_coroutine_for_a_success() -> None:
 
 
 def retrying(**settings: Any) -> tenacity.AsyncRetrying:
+    """Return a controller set up as ours is."""
+
     async def sleep(_: float) -> None:
-        return None
+        """Wait not at all."""
 
     return tenacity.AsyncRetrying(
         **(
@@ -133,13 +141,17 @@ async def test_tenacity_asks_retry_then_wait_then_stop_then_before_sleep() -> No
     order: list[str] = []
 
     def note(name: str, *, answer: Any) -> Any:
+        """Return a callback that writes down that it was asked."""
+
         def asked(_: tenacity.RetryCallState) -> Any:
+            """Write it down and answer."""
             order.append(name)
             return answer
 
         return asked
 
     async def work() -> str:
+        """Write it down."""
         order.append("attempt")
         return "again"
 
@@ -160,6 +172,7 @@ async def test_tenacity_returns_the_last_value_where_told_to() -> None:
     """Outcomes are values, so nothing is raised and wrapped on the way."""
 
     async def work() -> str:
+        """Want another attempt."""
         return "again"
 
     assert await retrying(stop=tenacity.stop_after_attempt(3))(work) == "again"
@@ -172,6 +185,7 @@ async def test_tenacity_raises_a_cancellation_when_retry_says_no(
     """T2: it catches everything; our predicate must let it out again."""
 
     async def work() -> str:
+        """End."""
         raise ending
 
     with pytest.raises(type(ending)):

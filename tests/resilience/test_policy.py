@@ -50,6 +50,7 @@ NONSENSE = [
     pytest.param(lambda: Resilience("x", retry_after_cap=-1), id="a negative cap"),
     pytest.param(lambda: Resilience("x", max_keys=0), id="no key"),
     pytest.param(lambda: Resilience("x", key=7), id="a key that is no text"),
+    pytest.param(lambda: Resilience("x", key=""), id="an empty key"),
     pytest.param(lambda: Resilience("x", bulkhead=50), id="a number for a bulkhead"),
     pytest.param(lambda: Resilience("x", timeouts=20), id="a number for timeouts"),
     pytest.param(

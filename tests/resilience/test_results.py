@@ -102,8 +102,11 @@ def test_no_property_of_a_stranger_is_run() -> None:
     """A result may be a lazy object, whose attributes cost or raise."""
 
     class Lazy:
+        """An object whose properties must not be touched."""
+
         @property
         def choices(self) -> list[object]:
+            """Fail the test."""
             raise AssertionError("touched")
 
         error = content = choices

@@ -70,6 +70,7 @@ def guard(clock: FrozenClock, heard: list[Any]) -> Iterator[Guard]:
     with contextlib.ExitStack() as stack:
 
         def build(script: Script, **settings: Any) -> Guarded:
+            """Guard it."""
             llm = Resilience("llm", listeners=[heard.append], **settings)
             stack.enter_context(llm.testing(clock=clock))
             return Guarded(llm, script)
@@ -78,6 +79,7 @@ def guard(clock: FrozenClock, heard: list[Any]) -> Iterator[Guard]:
 
 
 def names(heard: list[Any]) -> list[str]:
+    """Return the names of the events."""
     return [each.name for each in heard]
 
 
@@ -230,6 +232,7 @@ async def test_a_circuit_opened_meanwhile_ends_it_with_the_real_error(
     llm = call.llm
 
     async def opened_meanwhile(_: float) -> None:
+        """Let somebody open the circuit during the wait."""
         llm.open(seconds=5.0)
 
     llm._sleep = opened_meanwhile
@@ -309,6 +312,7 @@ async def test_a_coroutine_that_is_closed_gives_everything_back(guard: Guard) ->
     hang = asyncio.get_running_loop().create_future()
 
     async def forever() -> None:
+        """Never answer."""
         await hang
 
     call = guard(Script(Said(500), forever), timeouts=None)
@@ -333,9 +337,11 @@ async def test_no_failure_keeps_the_prompt_alive(guard: Guard) -> None:
         """A prompt of some megabytes."""
 
     async def fail(body: Body) -> None:
+        """Fail in a way that is tried again."""
         raise Said(500)
 
     async def reject(body: Body) -> None:
+        """Fail in a way that is not."""
         raise Said(400)
 
     gc.collect()
@@ -370,6 +376,7 @@ async def test_many_failing_calls_at_once_do_not_mix(guard: Guard) -> None:
     raised = []
 
     async def fail(number: int) -> None:
+        """Fail with a status of its own."""
         await asyncio.sleep(0)
         raise Said(500 + number % 3)
 
@@ -397,6 +404,7 @@ async def test_a_full_bulkhead_on_a_later_attempt_tells_the_real_error(
     slots = llm._lanes.get("llm").slots
 
     async def taken_meanwhile(_: float) -> None:
+        """Let somebody take the slot during the wait."""
         await slots.acquire()
 
     llm._sleep = taken_meanwhile
@@ -427,12 +435,15 @@ def test_awaitables_are_never_taken_for_results() -> None:
     llm = Resilience("llm")
 
     def plain() -> object:
+        """Return an awaitable."""
         return asyncio.sleep(0)
 
     def generator() -> Any:
+        """Yield."""
         yield 1
 
     async def stream() -> Any:
+        """Yield."""
         yield 1
 
     with pytest.raises(ConfigError, match="async def"):
@@ -447,6 +458,8 @@ async def test_the_signature_is_kept() -> None:
     llm = Resilience("llm")
 
     class Client:
+        """A client with a guarded method."""
+
         @llm
         async def ask(self, prompt: str, *, model: str = "m") -> str:
             """Ask it."""

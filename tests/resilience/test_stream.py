@@ -70,6 +70,7 @@ def text_of(item: str) -> object:
 
 
 def is_final(item: str) -> bool:
+    """Say whether it is the marker."""
     return item == END
 
 
@@ -84,12 +85,14 @@ def make(clock: FrozenClock, heard: list[Any]) -> Any:
         def build(
             provider: Provider, terminal: Any = "strict", **settings: Any
         ) -> tuple[Guarded, Resilience]:
+            """Guard it."""
             llm = Resilience("llm", listeners=[heard.append], **settings)
             stack.enter_context(llm.testing(clock=clock))
             decorate = llm.stream(text=text_of, final=is_final, terminal=terminal)
 
             @decorate
             async def tokens() -> AsyncIterator[str]:
+                """Pass the provider's items on."""
                 async with contextlib.aclosing(provider()) as source:
                     async for item in source:
                         yield item
@@ -100,6 +103,7 @@ def make(clock: FrozenClock, heard: list[Any]) -> Any:
 
 
 async def collect(stream: AsyncIterator[str]) -> list[str]:
+    """Return all items."""
     return [item async for item in stream]
 
 
@@ -110,11 +114,13 @@ async def pass_on(stream: AsyncIterator[str], note: Callable[[str], object]) -> 
 
 
 def limits(**changes: float | None) -> Timeouts:
+    """Return limits that are never reached, but for *changes*."""
     settings: dict[str, Any] = {"total": 60.0, "first_content": 60.0, "idle": 60.0}
     return Timeouts(**(settings | changes))
 
 
 def names(heard: list[Any]) -> list[str]:
+    """Return the names of the events."""
     return [each.name for each in heard]
 
 
@@ -230,11 +236,15 @@ async def test_it_is_never_tried_again_after_content(
 
 
 @pytest.mark.parametrize("after", [ConnectionResetError(), STALL], ids=["cut", "stall"])
-async def test_what_follows_the_marker_cannot_undo_it(make: Any, after: Any) -> None:
+@pytest.mark.parametrize("before", [["Hi"], []], ids=["content", "no content"])
+async def test_what_follows_the_marker_cannot_undo_it(
+    make: Any, before: list[str], after: Any
+) -> None:
     """The answer is whole; usage that never comes is no failure."""
-    tokens, llm = make(Provider(["Hi", END, after]), timeouts=limits(idle=0.005))
+    provider = Provider([*before, END, after])
+    tokens, llm = make(provider, timeouts=limits(idle=0.05))
 
-    assert ["Hi", END] == await collect(tokens())
+    assert [*before, END] == await collect(tokens())
     assert llm.snapshot()["llm"].failure_rate == 0.0
 
 
@@ -261,7 +271,7 @@ async def test_a_stall_before_the_first_content_is_tried_again(
 ) -> None:
     """Neither SDK retries it once the stream is open."""
     provider = Provider([STALL], [ROLE, STALL], ["Hi", END])
-    tokens, _ = make(provider, timeouts=limits(first_content=0.005))
+    tokens, _ = make(provider, timeouts=limits(first_content=0.05))
 
     assert ["Hi", END] == await collect(tokens())
     assert ["timeout", "timeout"] == [each.kind for each in heard]
@@ -272,6 +282,8 @@ async def test_keep_alives_do_not_satisfy_the_first_content_limit(make: Any) -> 
     """They satisfy a read timeout for ever."""
 
     class Endless(Provider):
+        """A provider that only ever sends keep-alives."""
+
         async def __call__(self) -> AsyncGenerator[str, None]:
             self.opened += 1
             while True:
@@ -290,7 +302,7 @@ async def test_a_stall_after_content_is_an_interruption(
     make: Any, heard: list[Any]
 ) -> None:
     """With the text so far, and with the limit as its cause."""
-    tokens, _ = make(Provider(["Hel", "lo", STALL]), timeouts=limits(idle=0.005))
+    tokens, _ = make(Provider(["Hel", "lo", STALL]), timeouts=limits(idle=0.05))
     with pytest.raises(StreamInterrupted) as caught:
         await collect(tokens())
 
@@ -302,7 +314,7 @@ async def test_the_total_cuts_a_good_stream_without_blaming_it(
     make: Any, heard: list[Any]
 ) -> None:
     """The request ran out of time; the provider did nothing wrong."""
-    tokens, llm = make(Provider(["Hel", STALL]), timeouts=limits(total=0.01))
+    tokens, llm = make(Provider(["Hel", STALL]), timeouts=limits(total=0.05))
     with pytest.raises(StreamInterrupted):
         await collect(tokens())
 
@@ -330,6 +342,7 @@ async def test_the_deadline_is_seen_inside_while_it_opens(make: Any) -> None:
 
     @llm.stream(text=text_of, final=is_final)
     async def tokens() -> AsyncIterator[str]:
+        """Write down what is left."""
         lefts.append(Deadline.left())
         yield "Hi"
         yield END
@@ -404,6 +417,7 @@ async def test_an_abandoned_stream_is_closed_when_it_is_collected(make: Any) -> 
     tokens, llm = make(provider)
 
     async def consume() -> None:
+        """Fail while reading."""
         async for _ in tokens():
             raise RuntimeError("the consumer's own")
 
@@ -423,6 +437,7 @@ async def test_a_source_that_hangs_in_its_cleanup_blocks_nobody(make: Any) -> No
 
     @llm.stream(text=text_of, final=is_final)
     async def tokens() -> AsyncIterator[str]:
+        """Hang when closed."""
         try:
             yield "Hi"
             yield END
@@ -450,6 +465,7 @@ async def test_a_source_that_fails_in_its_cleanup_is_only_logged(
 
     @llm.stream(text=text_of, final=is_final)
     async def tokens() -> AsyncIterator[str]:
+        """Fail when closed."""
         try:
             yield "Hi"
             yield END
@@ -469,10 +485,12 @@ async def test_a_callback_that_fails_is_the_developers_error(make: Any) -> None:
     llm = Resilience("llm")
 
     def broken(item: str) -> object:
+        """Expect a choice that is not there."""
         raise IndexError(item)
 
     @llm.stream(text=broken, final=is_final)
     async def tokens() -> AsyncIterator[str]:
+        """Pass the provider's items on."""
         async with contextlib.aclosing(provider()) as source:
             async for item in source:
                 yield item
@@ -490,6 +508,7 @@ async def test_nothing_is_asked_of_items_after_the_marker() -> None:
 
     @llm.stream(text=lambda item: item["choices"][0], final=lambda item: "end" in item)
     async def tokens() -> AsyncIterator[dict[str, Any]]:
+        """End as OpenAI does, with a chunk of usage alone."""
         yield {"choices": ["Hi"], "end": True}
         yield {"choices": [], "usage": 7}
 
@@ -530,6 +549,21 @@ async def test_a_stream_holds_its_slot_till_its_end(make: Any) -> None:
     assert ["Hel", "lo", END] == await collect(tokens())
 
 
+@pytest.mark.parametrize(
+    "items", [[], [Overloaded()], ["Hel"], ["Hel", Overloaded()]], ids=str
+)
+async def test_a_stream_that_fails_gives_its_slot_back(
+    make: Any, items: list[Any]
+) -> None:
+    """However it failed, and before it is tried again."""
+    tokens, llm = make(Provider(items), bulkhead=Bulkhead(1, queue=0))
+    with pytest.raises((StreamInterrupted, Overloaded)):
+        await collect(tokens())
+
+    assert llm._lanes.get("llm").slots.taken == 0
+    assert llm.snapshot()["llm"].in_flight == 0
+
+
 async def test_a_half_open_circuit_waits_for_the_end_of_the_stream(
     make: Any, clock: FrozenClock
 ) -> None:
@@ -546,6 +580,48 @@ async def test_a_half_open_circuit_waits_for_the_end_of_the_stream(
         await anext(stream)
 
     assert ("half_open", "open") == (during, llm.snapshot()["llm"].state)
+
+
+async def test_a_stream_is_slow_until_its_first_content(clock: FrozenClock) -> None:
+    """Thinking for 13 s is slow; writing for a minute is a long answer."""
+    llm = Resilience("llm", trip=Trip(window=4, minimum=2), timeouts=None)
+
+    @llm.stream(text=text_of, final=is_final)
+    async def tokens(thinks: float, writes: float) -> AsyncIterator[str]:
+        """Think, then write."""
+        clock.advance(thinks)
+        yield "Hi"
+        clock.advance(writes)
+        yield END
+
+    with llm.testing(clock=clock):
+        for _ in range(4):
+            await collect(tokens(1.0, 60.0))
+        state = llm.snapshot()["llm"].state
+        for _ in range(3):
+            await collect(tokens(13.0, 0.0))
+
+        assert ("closed", "open") == (state, llm.snapshot()["llm"].state)
+
+
+async def test_no_timer_of_a_stream_is_left_behind(make: Any) -> None:
+    """Neither of one that ended, nor of one that was closed, nor of one that broke."""
+    provider = Provider(["Hi", END], ["Hi", END], ["Hi"], [])
+    tokens, _ = make(provider, attempts=1)
+    await collect(tokens())
+    closed = tokens()
+    await anext(closed)
+    await closed.aclose()
+    for _ in range(2):
+        with pytest.raises(StreamInterrupted):
+            await collect(tokens())
+    loop: Any = asyncio.get_running_loop()
+
+    assert not [
+        each
+        for each in loop._scheduled
+        if not each.cancelled() and "Watch" in repr(each)
+    ]
 
 
 async def test_retries_of_streams_spend_the_same_budget(
@@ -573,6 +649,7 @@ async def test_a_broken_stream_keeps_no_prompt_alive(make: Any) -> None:
 
     @llm.stream(text=text_of, final=is_final)
     async def tokens(body: Body, *items: str) -> AsyncIterator[str]:
+        """Yield the items and fail."""
         for item in items:
             yield item
         raise Overloaded
@@ -599,9 +676,11 @@ def test_only_async_generators_are_streams() -> None:
     decorate: Any = llm.stream(text=text_of, final=is_final)
 
     async def call() -> str:
+        """Be a plain call."""
         return ""
 
     def generator() -> Any:
+        """Be a plain generator."""
         yield ""
 
     for fn in (call, generator):

@@ -471,6 +471,7 @@ class Shy(Exception):
 
     @property
     def response(self) -> object:
+        """Raise, as a response does whose body was not read."""
         raise RuntimeError("not read yet")
 
 

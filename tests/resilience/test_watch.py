@@ -13,10 +13,11 @@ from resilient_auth.resilience.policy import Timeouts
 from resilient_auth.resilience.watch import Watch
 
 LONG = 60.0
-SHORT = 0.005
+SHORT = 0.02
 
 
 def limits(**changes: float | None) -> Timeouts:
+    """Return limits that are never reached, but for *changes*."""
     settings: dict[str, float | None] = dict.fromkeys(
         ("total", "attempt", "first_content", "idle"), LONG
     )
@@ -135,6 +136,7 @@ async def test_a_source_that_swallows_the_cancellation_is_overdue_all_the_same()
     """A bad SDK catches everything; the task must come out clean."""
 
     async def swallows() -> AsyncGenerator[int, None]:
+        """Yield when interrupted."""
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
@@ -151,6 +153,7 @@ async def test_a_source_that_turns_the_cancellation_into_an_error() -> None:
     """It is our interruption that it reports, not a fault of its own."""
 
     async def converts() -> AsyncGenerator[int, None]:
+        """Raise when interrupted."""
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as error:
@@ -179,10 +182,24 @@ async def test_a_stream_that_goes_on_is_never_idle() -> None:
     watch = Watch(drips(), limits(idle=SHORT * 10), None)
     watch.content_seen()
     loop = asyncio.get_running_loop()
-    until = loop.time() + SHORT * 30
+    until = loop.time() + SHORT * 15
     while loop.time() < until:
         await watch.pull()
     watch.stop()
+
+
+async def test_a_stall_is_noticed_though_the_timer_was_set_for_an_earlier_pull() -> (
+    None
+):
+    """The timer comes too early for the pull in progress, and must come again."""
+    watch = Watch(stalls(1), limits(idle=SHORT * 2), None)
+    watch.content_seen()
+    await watch.pull()
+    await asyncio.sleep(SHORT)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await watch.pull()
+
+    assert caught.value.what == "idle"
 
 
 async def test_without_limits_there_is_no_timer() -> None:
@@ -198,10 +215,12 @@ def test_it_needs_a_task() -> None:
     """Without one there is nothing that could be interrupted."""
 
     async def scenario() -> None:
+        """Look from a callback of the loop."""
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[Any] = loop.create_future()
 
         def outside() -> None:
+            """Make an alarm outside of any task."""
             try:
                 Alarm()
             except RuntimeError as error:

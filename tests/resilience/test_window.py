@@ -52,6 +52,7 @@ def test_steps_in_many_threads_keep_the_sums_true() -> None:
     lock, start = threading.Lock(), threading.Barrier(4)
 
     def work(failed: int) -> None:
+        """Add calls, good or failed."""
         start.wait()
         for _ in range(3000):
             if failed or not window.step():
@@ -73,6 +74,7 @@ def test_a_tally_is_exact_over_threads() -> None:
     tally, start = Tally(), threading.Barrier(4)
 
     def work() -> None:
+        """Count, and read meanwhile."""
         start.wait()
         for _ in range(5000):
             tally.step()
