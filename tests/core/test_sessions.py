@@ -61,7 +61,12 @@ def test_a_policy_cannot_be_built_wrong(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"idle": 1, "absolute": 1}, {"grace": 0}, {"grace": 300}],
+    [
+        {"idle": 1, "absolute": 1},
+        {"grace": 0},
+        {"grace": 300},
+        {"revocation_poll": 1, "revocation_max_stale": 1},
+    ],
     ids=repr,
 )
 def test_the_bounds_of_a_policy_are_in(fields: dict[str, Any]) -> None:

@@ -162,7 +162,6 @@ class TestStart:
             ("DEMO_PACE", "-1"),
             ("DEMO_PACE", "nan"),
             ("DEMO_DATA", "/dev/null"),
-            ("DEMO_DATABASE_URL", "sqlite+aiosqlite:////nowhere/at/all.db"),
             ("DEMO_DATABASE_URL", "postgresql+asyncpg://ann:secret@127.0.0.1:1/x"),
             ("DEMO_DATABASE_URL", "no address"),
         ],

@@ -10,7 +10,7 @@ the reasons go to the listeners. Format: draft-inadarei-api-health-check-06.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -99,7 +99,9 @@ class Health:
         """Answer from the last look, looking again where that is due."""
         if self._clock.monotonic() - self._looked_at >= self._refresh:
             await self._look_once()
-        shown = {each.check.name: each.shown for each in self._watched}
+        shown: dict[str, Status] = {
+            each.check.name: each.shown for each in self._watched
+        }
         return _answer(_worst(shown.values()), shown)
 
     async def _look_once(self) -> None:
@@ -137,7 +139,7 @@ class BreakerCheck:
     """Warns while a circuit is open: the service serves on, without this provider."""
 
     critical = False
-    timeout = 1.0
+    timeout: float = 1.0
 
     def __init__(self, breakers: "HasSnapshot", *, name: str = "llm") -> None:
         self.name: str = name
@@ -205,8 +207,10 @@ async def _run(check: Check) -> CheckResult:
         return CheckResult("fail", type(error).__name__)
 
 
-def _worst(shown: Iterable[Status]) -> Status:
-    return max(shown, key=_WORSE.__getitem__, default="pass")
+def _worst(shown: Collection[Status]) -> Status:
+    if "fail" in shown:
+        return "fail"
+    return "warn" if "warn" in shown else "pass"
 
 
 def _answer(status: Status, checks: Mapping[str, Status]) -> Answer:

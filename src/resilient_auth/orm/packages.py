@@ -67,6 +67,6 @@ def _failure(name: str, error: Exception) -> ImportFailure:
         module=name,
         error=type(error).__name__,
         text=str(error),
-        file=last and last.filename,
-        line=last and last.lineno,
+        file=None if last is None else last.filename,
+        line=None if last is None else last.lineno,
     )

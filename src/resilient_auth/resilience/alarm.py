@@ -21,7 +21,7 @@ class Alarm:
             raise RuntimeError("A call with a time limit runs inside an asyncio task.")
         self._task: Final = task
         self._asked: Final = task.cancelling()
-        self.rang = False
+        self.rang: bool = False
 
     def ring(self) -> None:
         """Interrupt the task; once."""

@@ -21,7 +21,7 @@ class Budget:
         self._tokens = 10.0 * policy.per_second
         self._at = now
         self._calls = 0
-        self.granted = 0
+        self.granted: int = 0
 
     def take(self, *, attempts: int, now: float) -> bool:
         """

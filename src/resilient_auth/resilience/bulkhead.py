@@ -49,7 +49,7 @@ class Slots:
         self._lock = threading.Lock()
         self._queue: deque[_Waiter] = deque()
         #: How many slots are in use.
-        self.taken = 0
+        self.taken: int = 0
 
     async def acquire(self, *, left: float | None = None) -> None:
         """

@@ -96,8 +96,8 @@ class Resilience:
         check: Check | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
-        self.name = _checked_key(name)
-        self.policy = Policy(
+        self.name: str = _checked_key(name)
+        self.policy: Policy = Policy(
             attempts=attempts,
             backoff=backoff,
             retry_after_cap=retry_after_cap,

@@ -46,7 +46,7 @@ class Deadline:
         if not math.isfinite(seconds):
             raise ConfigError(f"A deadline is a finite number of seconds: {seconds!r}.")
         #: The seconds that were allowed, by this deadline or by one that shrank it.
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._clock = clock
         self._ends_at = clock.monotonic() + seconds
         self._outer: Deadline | None = None

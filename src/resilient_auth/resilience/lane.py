@@ -25,8 +25,8 @@ class Failure:
     __slots__ = ("error", "verdict")
 
     def __init__(self, error: Exception, verdict: Verdict) -> None:
-        self.error = error
-        self.verdict = verdict
+        self.error: Exception = error
+        self.verdict: Verdict = verdict
 
     def throw(self) -> NoReturn:
         """
@@ -64,21 +64,23 @@ class Lane:
     def __init__(
         self, key: str, policy: Policy, clock: Clock, listeners: tuple[Listener, ...]
     ) -> None:
-        self.key = key
-        self.policy = policy
-        self.clock = clock
-        self.now = clock.monotonic
-        self.listeners = listeners
-        self.breaker = Breaker(key, policy, clock, listeners)
+        self.key: str = key
+        self.policy: Policy = policy
+        self.clock: Clock = clock
+        self.now: Callable[[], float] = clock.monotonic
+        self.listeners: tuple[Listener, ...] = listeners
+        self.breaker: Breaker = Breaker(key, policy, clock, listeners)
         slots, budget = policy.bulkhead, policy.budget
-        self.slots = None if slots is None else Slots(key, slots)
-        self.budget = None if budget is None else Budget(budget, now=self.now())
+        self.slots: Slots | None = None if slots is None else Slots(key, slots)
+        self.budget: Budget | None = (
+            None if budget is None else Budget(budget, now=self.now())
+        )
         slow_after = policy.trip.slow_after
-        self.slow_after = math.inf if slow_after is None else slow_after
-        self.fair_share = policy.fair_share(policy.timeouts.attempt)
-        self.fair_stream_share = policy.fair_share(policy.timeouts.first_content)
+        self.slow_after: float = math.inf if slow_after is None else slow_after
+        self.fair_share: float = policy.fair_share(policy.timeouts.attempt)
+        self.fair_stream_share: float = policy.fair_share(policy.timeouts.first_content)
         #: Whether the lane was used since `Lanes` last looked for room.
-        self.touched = True
+        self.touched: bool = True
 
     async def acquire(self, deadline: Deadline | None) -> None:
         """Take a slot of the bulkhead; raises `BulkheadFull`."""

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from collections.abc import Callable
 
 
 class Tally:
@@ -14,7 +15,7 @@ class Tally:
     __slots__ = ("_lock", "_reads", "step")
 
     def __init__(self) -> None:
-        self.step = itertools.count().__next__
+        self.step: Callable[[], int] = itertools.count().__next__
         self._reads = 0
         self._lock = threading.Lock()
 

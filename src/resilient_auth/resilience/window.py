@@ -16,7 +16,8 @@ class Window:
     def __init__(self, trip: Trip) -> None:
         self._trip = trip
         self._ring = bytearray(trip.window)
-        self._next = self._failed = self._slow = self.calls = 0
+        self._next = self._failed = self._slow = 0
+        self.calls: int = 0
 
     def step(self) -> bool:
         """

@@ -24,9 +24,9 @@ from resilient_auth.errors import Unavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-metadata = sa.MetaData()
+metadata: sa.MetaData = sa.MetaData()
 
-sessions = sa.Table(
+sessions: sa.Table = sa.Table(
     "ra_sessions",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),

@@ -67,7 +67,7 @@ def _run(
 class SteppingStore(AsyncMemoryStore):
     """A memory store whose every operation suspends once before it acts."""
 
-    writes = 0
+    writes: int = 0
 
     async def find(self, session_id: str) -> Session | None:
         """Suspend, then return the session."""

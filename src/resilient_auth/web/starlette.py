@@ -143,8 +143,10 @@ def _starlettes(node: object) -> Iterator[Starlette]:
     if isinstance(node, Starlette | Router):
         for route in node.routes:
             yield from _starlettes(route)
-    elif hasattr(node, "app"):
-        yield from _starlettes(node.app)
+    else:
+        inner = getattr(node, "app", None)
+        if inner is not None:
+            yield from _starlettes(inner)
 
 
 def _response(answer: Answer) -> Response:

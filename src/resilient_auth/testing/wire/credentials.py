@@ -62,7 +62,7 @@ BAD_BODIES = {
 }
 
 #: Content types by which a form of a foreign page, or a mistake, would come.
-BAD_TYPES = {
+BAD_TYPES: dict[str, list[tuple[str, str]]] = {
     "none": [],
     "text-plain": [("Content-Type", "text/plain")],
     "form": [("Content-Type", "application/x-www-form-urlencoded")],

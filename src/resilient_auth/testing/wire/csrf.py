@@ -8,7 +8,7 @@ from resilient_auth.testing.wire.world import Headers, WireSuite, World, bearer
 
 TOKEN, NO = "token", ""
 #: Sec-Fetch-Site, Origin, whether the token comes → whether a cookie suffices.
-CSRF_TABLE = [
+CSRF_TABLE: list[tuple[list[str], list[str], str, bool]] = [
     (["same-origin"], [], NO, True),
     (["same-origin"], [API], NO, True),
     (["same-origin"], [EVIL], TOKEN, False),

@@ -11,7 +11,7 @@ from resilient_auth.testing.wire.setup import PAGE
 from resilient_auth.testing.wire.world import SAME_ORIGIN, WireSuite, World, bearer
 
 #: Endpoints that need the store: method, target and JSON body, {} for none.
-NEED_THE_STORE = {
+NEED_THE_STORE: dict[str, tuple[str, str, dict[str, str] | None]] = {
     "login": ("POST", "login", {"username": "ann", "password": "pw"}),
     "refresh": ("POST", "refresh", None),
     "session": ("GET", "session", None),

@@ -90,6 +90,11 @@ class BreakableStore(MemoryStore):
         self._before()
         return super().ended_since(moment)
 
+    def purge(self, before: int, *, limit: int) -> int:
+        """Delete sessions that ended before *before*, looking at most at *limit*."""
+        self._before()
+        return super().purge(before, limit=limit)
+
     def _before(self) -> None:
         if self.is_down:
             raise Unavailable("store_unavailable", reason="switched off by the test")

@@ -1,6 +1,7 @@
 """How does a test of the wire speak? One running application, and its short verbs."""
 
 import json as jsonlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,8 +11,9 @@ import pytest
 from resilient_auth.core.refresh import PURPOSE, Presented, write_refresh
 from resilient_auth.events import Event
 from resilient_auth.testing.browser import Browser
+from resilient_auth.testing.clock import FrozenClock
 from resilient_auth.testing.exchange import Transport, WireRequest, WireResponse
-from resilient_auth.testing.wire.setup import GRACE, WireSetup
+from resilient_auth.testing.wire.setup import GRACE, BreakableStore, WireSetup
 
 Headers = Iterable[tuple[str, str | bytes]]
 E = TypeVar("E", bound=Event)
@@ -37,8 +39,8 @@ class World:
     def __init__(self, setup: WireSetup, transport: Transport) -> None:
         self.setup = setup
         self.transport = transport
-        self.clock = setup.clock
-        self.store = setup.store
+        self.clock: FrozenClock = setup.clock
+        self.store: BreakableStore = setup.store
 
     def send(
         self,
@@ -128,12 +130,13 @@ def forged(token: str) -> str:
     return token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
 
 
-class WireSuite:
+class WireSuite(ABC):
     """The base of every part of the contract: a fresh application for each test."""
 
+    @abstractmethod
     def build(self, setup: WireSetup) -> Transport:
         """Return a transport to an application built from *setup*; see the contract."""
-        raise NotImplementedError
+        ...
 
     @pytest.fixture
     def world(self) -> Iterator[World]:
