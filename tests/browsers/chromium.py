@@ -100,12 +100,16 @@ class ChromiumContext(Context):
 
     def open(self, url: str) -> Tab:
         """Open *url* in a new tab."""
-        tab = ChromiumTab(self._loop.run(self._context.new_page()), self._loop)
+        tab = self._loop.run(self._open())
         if self._dark:
             tab.prefer_dark()
         tab.resize(1280, 800)
         tab.goto(url)
         return tab
+
+    async def _open(self) -> "ChromiumTab":
+        # Listening to a page starts a task, so it must happen in the browser's loop.
+        return ChromiumTab(await self._context.new_page(), self._loop)
 
     def cookies(self) -> dict[str, dict[str, Any]]:
         """Return what is stored."""
