@@ -44,7 +44,6 @@ lint: $(VENV)/dev.stamp ## Check style, layers and docstrings
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
-	@$(BIN)/interrogate --quiet src tests
 
 format: $(VENV)/dev.stamp ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .

@@ -40,6 +40,7 @@ class Script:
         self.calls = 0
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Play the next outcome; the last one for ever."""
         self.calls += 1
         await asyncio.sleep(0)
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
@@ -58,6 +59,7 @@ class Guarded:
         self.call = llm(script)
 
     async def __call__(self, *args: Any) -> Any:
+        """Call through the guard."""
         return await self.call(*args)
 
 

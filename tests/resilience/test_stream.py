@@ -48,6 +48,7 @@ class Provider:
         self.opened = self.closed = 0
 
     async def __call__(self) -> AsyncGenerator[str, None]:
+        """Play the next list; the last one for ever."""
         self.opened += 1
         items = self.requests.pop(0) if len(self.requests) > 1 else self.requests[0]
         try:

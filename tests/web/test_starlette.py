@@ -111,6 +111,7 @@ class TestStarlette(WireContract, SocketContract):
     """The adapter in process, every byte of it."""
 
     def build(self, setup: WireSetup) -> AsgiTransport:
+        """Wrap an application of the routes that the contract asks for."""
         web = web_of(setup)
         scheme = setup.site.api.partition(":")[0]
         return AsgiTransport(web.wrap(application(web)), scheme=scheme)
