@@ -239,6 +239,12 @@ def test_the_page_can_be_used_by_keyboard_alone(user: Context, demo: Demo) -> No
     assert unexpected(tab) == []
 
 
+#: Every event has arrived, and the meter of the access token has filled.
+STILL = """!document.getAnimations().some(each => each.animationName === "arrive")
+    && (meter => meter.offsetWidth > 0.9 * meter.parentNode.offsetWidth)(
+        document.querySelector(".meter span"))"""
+
+
 def test_pictures_for_the_docs(
     browser: Browser, user: Context, demo: Demo, request: pytest.FixtureRequest
 ) -> None:
@@ -257,6 +263,7 @@ def test_pictures_for_the_docs(
     say(tab, "How can five tabs refresh at once?")
     wait_for_answers(tab, 2)
     tab.resize(1440, 900, scale=1)
+    tab.wait_for(STILL)
     tab.screenshot(folder / "desktop.png")
     tab.resize(390, 844, scale=2)
     tab.screenshot(folder / "phone.png")
@@ -265,6 +272,7 @@ def test_pictures_for_the_docs(
     dark.resize(1440, 900)
     dark.wait_for_text(by("log"), "Ada")
     dark.wait_for("document.querySelectorAll('#events li').length > 3")
+    dark.wait_for(STILL)
     dark.screenshot(folder / "dark.png")
 
     assert all(
