@@ -7,6 +7,9 @@ from pathlib import Path
 from resilient_auth.auth import sessions
 from resilient_auth.stores import base
 
+#: What only the asynchronous twin says: its names, and what it takes besides.
+ASYNC_WORDS = r"as_async_|OnRefresh \| (?=Async)|\bAsync| \| MemoryStore(?= \| None)"
+
 
 class StripAwait(ast.NodeTransformer):
     """Turn asynchronous syntax into its synchronous twin, docstrings dropped."""
@@ -29,7 +32,7 @@ def text_of(module: object, name: str) -> str:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[ast.get_docstring(node) is not None :]
     text = ast.unparse(StripAwait().visit(found))
-    return re.sub(r"as_async_|\bAsync| \| MemoryStore(?= \| None)", strip, text)
+    return re.sub(ASYNC_WORDS, strip, text)
 
 
 def strip(match: re.Match[str]) -> str:

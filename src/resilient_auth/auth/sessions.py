@@ -6,14 +6,22 @@ Each method loads, asks core, commits and tells, and has no rule of its own. `Au
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from resilient_auth.auth.callbacks import (
+    AsyncOnRefresh,
+    OnRefresh,
+    as_async_on_refresh,
+    as_on_refresh,
+)
 from resilient_auth.auth.revocation import AsyncRevocationView, RevocationView
 from resilient_auth.auth.shell import KEEP_ENDED, Principal, Shell, Tokens
+from resilient_auth.auth.signer import Signer
 from resilient_auth.clock import Clock
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.keys import KeyRing
-from resilient_auth.core.refresh import Reused, judge
-from resilient_auth.core.sessions import Session, SessionPolicy
+from resilient_auth.core.refresh import Presented, Reused, judge, may_rotate
+from resilient_auth.core.sessions import Session, SessionPolicy, superfluous
 from resilient_auth.errors import Refused
 from resilient_auth.events import Listener, SessionRotated
 from resilient_auth.stores.base import AsyncSessionStore, SessionStore
@@ -25,7 +33,9 @@ class Auth(Shell):
     Sessions over a synchronous store; may be used from any thread.
 
     Without *store*, sessions live in this process. *listeners* are called with each
-    event after it is true.
+    event after it is true. *on_refresh* is given the session that is about to rotate
+    and returns the claims of its next tokens; if it raises `Refused`, such as
+    ``Refused("user_disabled")``, the session ends.
     """
 
     def __init__(
@@ -36,9 +46,11 @@ class Auth(Shell):
         store: SessionStore | None = None,
         sessions: SessionPolicy | None = None,
         listeners: Iterable[Listener] = (),
+        on_refresh: OnRefresh | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(ring, policy, sessions or SessionPolicy(), listeners, clock)
+        self._on_refresh = as_on_refresh(on_refresh)
         self._store = as_store(MemoryStore() if store is None else store)
         self._view = RevocationView(self._store, self._revocations)
 
@@ -63,6 +75,8 @@ class Auth(Shell):
         tokens = self._tokens(session, "issued", session.auth_time)
         self._store.open(session)
         self._tell_opened(session)
+        if self._lives.max_per_subject is not None:
+            self._end_superfluous(session)
         return tokens
 
     def verify(self, access_token: str) -> Principal:
@@ -95,6 +109,7 @@ class Auth(Shell):
             now=now,
             idle=self._lives.idle,
             grace=self._lives.grace,
+            claims=self._next_claims(presented, now),
         )
         if row is not None:
             self._tell_of(SessionRotated, row, now)
@@ -141,9 +156,65 @@ class Auth(Shell):
         self._take_ended(*ended)
         return len(ended)
 
+    def redeem(self, ticket: str, purpose: str, *, bound_to: str = "") -> Principal:
+        """
+        Return who a `ticket` was made for, if its session lives; once.
+
+        Raises `Refused` ``token_invalid`` for a ticket that is not ours, was made for
+        something else or was used before, and ``token_expired`` after 30 s. If the
+        store is down (`Unavailable`) the ticket may be used up: ask for a new one.
+        """
+        sealed, session_id = self._unsealed(ticket, purpose, bound_to)
+        self._first_use(
+            self._store.consume(
+                sealed.token_id, expires_at=sealed.expires_at, now=self.now()
+            )
+        )
+        return self._principal_of(self.session(session_id))
+
+    def redeem_signed(self, text: str, signer: Signer) -> str:
+        """
+        Return what *signer* signed as *text*, the first time; then it is used up.
+
+        Raises `Refused` ``token_invalid`` or ``token_expired``. Check whatever else can
+        fail before, such as the form of a new password.
+        """
+        sealed = signer.unseal(text, now=self.clock.time())
+        self._first_use(
+            self._store.consume(
+                sealed.token_id, expires_at=sealed.expires_at, now=self.now()
+            )
+        )
+        return signer.text_of(sealed)
+
     def purge(self, limit: int = 1000) -> int:
         """Delete at most *limit* long-ended sessions; return how many."""
         return self._store.purge(self.now() - KEEP_ENDED, limit=limit)
+
+    def _next_claims(self, presented: Presented, now: int) -> Mapping[str, Any] | None:
+        """Ask ``on_refresh`` for the claims of the next tokens, if some may come."""
+        if self._on_refresh is None:
+            return None
+        row = self._store.find(presented.session_id)
+        if row is None or not may_rotate(
+            row, presented.generation, now=now, grace=self._lives.grace
+        ):
+            return None
+        try:
+            said = self._on_refresh(row)
+        except Refused as error:
+            self.revoke(row.id, reason=error.code)
+            self._tell_refresh_refused(error, row.id)
+            raise
+        return self._checked_claims(row, said, now)
+
+    def _end_superfluous(self, newest: Session) -> None:
+        """End the oldest sessions of a subject that has too many."""
+        now = self.now()
+        living = self._store.of_subject(newest.subject, now=now)
+        for row in superfluous(living, newest, policy=self._lives):
+            ended = self._store.end(row.id, now=now, reason="session_limit")
+            self._take_ended(ended)
 
 
 class AsyncAuth(Shell):
@@ -151,7 +222,10 @@ class AsyncAuth(Shell):
     Sessions over an asynchronous store, or a `MemoryStore`; belongs to one event loop.
 
     Without *store*, sessions live in this process. *listeners* are called with each
-    event after it is true.
+    event after it is true. *on_refresh* is given the session that is about to rotate
+    and returns the claims of its next tokens (it may be a plain function, if it does
+    not block); if it raises `Refused`, such as
+    ``Refused("user_disabled")``, the session ends.
     """
 
     def __init__(
@@ -162,9 +236,11 @@ class AsyncAuth(Shell):
         store: AsyncSessionStore | MemoryStore | None = None,
         sessions: SessionPolicy | None = None,
         listeners: Iterable[Listener] = (),
+        on_refresh: OnRefresh | AsyncOnRefresh | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(ring, policy, sessions or SessionPolicy(), listeners, clock)
+        self._on_refresh = as_async_on_refresh(on_refresh)
         self._store = as_async_store(MemoryStore() if store is None else store)
         self._view = AsyncRevocationView(self._store, self._revocations)
 
@@ -189,6 +265,8 @@ class AsyncAuth(Shell):
         tokens = self._tokens(session, "issued", session.auth_time)
         await self._store.open(session)
         self._tell_opened(session)
+        if self._lives.max_per_subject is not None:
+            await self._end_superfluous(session)
         return tokens
 
     async def verify(self, access_token: str) -> Principal:
@@ -221,6 +299,7 @@ class AsyncAuth(Shell):
             now=now,
             idle=self._lives.idle,
             grace=self._lives.grace,
+            claims=await self._next_claims(presented, now),
         )
         if row is not None:
             self._tell_of(SessionRotated, row, now)
@@ -267,6 +346,66 @@ class AsyncAuth(Shell):
         self._take_ended(*ended)
         return len(ended)
 
+    async def redeem(
+        self, ticket: str, purpose: str, *, bound_to: str = ""
+    ) -> Principal:
+        """
+        Return who a `ticket` was made for, if its session lives; once.
+
+        Raises `Refused` ``token_invalid`` for a ticket that is not ours, was made for
+        something else or was used before, and ``token_expired`` after 30 s. If the
+        store is down (`Unavailable`) the ticket may be used up: ask for a new one.
+        """
+        sealed, session_id = self._unsealed(ticket, purpose, bound_to)
+        self._first_use(
+            await self._store.consume(
+                sealed.token_id, expires_at=sealed.expires_at, now=self.now()
+            )
+        )
+        return self._principal_of(await self.session(session_id))
+
+    async def redeem_signed(self, text: str, signer: Signer) -> str:
+        """
+        Return what *signer* signed as *text*, the first time; then it is used up.
+
+        Raises `Refused` ``token_invalid`` or ``token_expired``. Check whatever else can
+        fail before, such as the form of a new password.
+        """
+        sealed = signer.unseal(text, now=self.clock.time())
+        self._first_use(
+            await self._store.consume(
+                sealed.token_id, expires_at=sealed.expires_at, now=self.now()
+            )
+        )
+        return signer.text_of(sealed)
+
     async def purge(self, limit: int = 1000) -> int:
         """Delete at most *limit* long-ended sessions; return how many."""
         return await self._store.purge(self.now() - KEEP_ENDED, limit=limit)
+
+    async def _next_claims(
+        self, presented: Presented, now: int
+    ) -> Mapping[str, Any] | None:
+        """Ask ``on_refresh`` for the claims of the next tokens, if some may come."""
+        if self._on_refresh is None:
+            return None
+        row = await self._store.find(presented.session_id)
+        if row is None or not may_rotate(
+            row, presented.generation, now=now, grace=self._lives.grace
+        ):
+            return None
+        try:
+            said = await self._on_refresh(row)
+        except Refused as error:
+            await self.revoke(row.id, reason=error.code)
+            self._tell_refresh_refused(error, row.id)
+            raise
+        return self._checked_claims(row, said, now)
+
+    async def _end_superfluous(self, newest: Session) -> None:
+        """End the oldest sessions of a subject that has too many."""
+        now = self.now()
+        living = await self._store.of_subject(newest.subject, now=now)
+        for row in superfluous(living, newest, policy=self._lives):
+            ended = await self._store.end(row.id, now=now, reason="session_limit")
+            self._take_ended(ended)

@@ -2,16 +2,17 @@
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resilient_auth.auth.revocation import Revocations
 from resilient_auth.auth.tokens import TokenIssuer, TokenVerifier
 from resilient_auth.clock import Clock, SystemClock
-from resilient_auth.core import refresh, signing
-from resilient_auth.core.claims import Claims, TokenPolicy, compose
+from resilient_auth.core import refresh, signing, tickets
+from resilient_auth.core.claims import Claims, TokenPolicy, checked_extra, compose
 from resilient_auth.core.keys import KeyRing
 from resilient_auth.core.refresh import Presented, read_refresh, write_refresh
+from resilient_auth.core.seals import Seal, Sealed
 from resilient_auth.core.sessions import Session, SessionPolicy, end_of, open_session
 from resilient_auth.core.signing import CsrfTokens
 from resilient_auth.errors import Refused, Unavailable
@@ -80,6 +81,7 @@ class Shell:
         self.clock: Clock = clock or SystemClock()
         self._masters = ring.masters(refresh.PURPOSE)
         self._newest = list(self._masters)[-1]
+        self._tickets = Seal(ring.masters(tickets.PURPOSE).values(), tickets.PURPOSE)
         self._issuer = TokenIssuer(ring, policy, clock=self.clock)
         self._verifier = TokenVerifier(ring, policy, clock=self.clock)
         self._revocations = Revocations(policy, sessions, self.clock)
@@ -97,6 +99,19 @@ class Shell:
         age = self.clock.time() - who.auth_time
         if not -self._policy.leeway <= age <= max_age:
             raise Refused("step_up_required", reason=f"auth_time is {age:.0f} s ago")
+
+    def ticket(self, who: Principal, purpose: str, *, bound_to: str = "") -> str:
+        """
+        Return a ticket for *who*: good for *purpose*, once, within 30 seconds.
+
+        For a WebSocket or an EventSource that can send no header. *bound_to* (a path,
+        an Origin) must be said again when it is redeemed. Asks no store.
+        """
+        return self._tickets.write(
+            tickets.ticket_value(who.session_id, purpose, bound_to),
+            token_id=secrets.token_urlsafe(16),
+            expires_at=self.now() + tickets.MAX_AGE,
+        )
 
     def session_of_access(self, access_token: str) -> str:
         """Return the session id in a signed, maybe expired token, else `Refused`."""
@@ -171,6 +186,43 @@ class Shell:
     def _owned(self, row: Session | None, subject: str) -> None:
         if row is None or row.subject != subject:
             raise Refused("not_found", reason="no such session of this subject")
+
+    def _checked_claims(
+        self, row: Session, said: Mapping[str, object] | None, now: int
+    ) -> Mapping[str, Any]:
+        """Return what ``on_refresh`` *said*, once a token is known to carry it."""
+        claims = checked_extra(said)
+        self._tokens(replace(row, claims=claims), "rotated", now)
+        return claims
+
+    def _unsealed(self, ticket: str, purpose: str, bound_to: str) -> tuple[Sealed, str]:
+        """Return *ticket* opened, and its session."""
+        try:
+            sealed = self._tickets.read(ticket, now=self.clock.time())
+            return sealed, tickets.session_of(sealed, purpose, bound_to)
+        except Refused as error:
+            self._tell_token_refused(error)
+            raise
+
+    def _first_use(self, first: bool) -> None:  # noqa: FBT001 - the store's answer
+        """Refuse a one-time token that was used before."""
+        if not first:
+            error = Refused("token_invalid", reason="used before", action="give_up")
+            self._tell_token_refused(error)
+            raise error
+
+    def _principal_of(self, row: Session) -> Principal:
+        """Return who *row* stands for, as if its access token was issued now."""
+        now = self.now()
+        return Principal(
+            subject=row.subject,
+            session_id=row.id,
+            claims=row.claims,
+            issued_at=now,
+            expires_at=min(now + self._policy.access_ttl, row.ends_at()),
+            auth_time=row.auth_time,
+            amr=row.amr,
+        )
 
     def _tokens(self, session: Session, rotation: str, now: int) -> Tokens:
         if session.kid not in self._masters:

@@ -104,6 +104,16 @@ class Reused:
 Verdict = Ended | Forged | Kept | Replayed | Reused
 
 
+def may_rotate(row: Session | None, presented: int, *, now: int, grace: int) -> bool:
+    """Say whether the conditional update would find *row* as it was read."""
+    return (
+        row is not None
+        and not end_of(row, now=now)
+        and presented == row.generation
+        and row.rotated_at <= now - grace
+    )
+
+
 def judge(row: Session | None, presented: int, *, now: int, grace: int) -> Verdict:
     """
     Say what a refresh token earns when no row could be rotated.

@@ -1,6 +1,6 @@
 """What is a session? The record that is stored, and the rules for its two ends."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ class SessionPolicy:
 
     A session ends after *idle* without a refresh, and *absolute* after the login
     whatever happens. Within *grace* (0 to 300, more than the hosts' clocks differ by)
-    of a rotation the loser of a race is given the winner's token. A revocation made in
+    of a rotation the loser of a race is given the winner's token. Over
+    *max_per_subject* living sessions, a login ends the oldest. A revocation made in
     another process is known after *revocation_poll*; without news for longer than
     *revocation_max_stale* nobody is let in (503).
     """
@@ -26,6 +27,7 @@ class SessionPolicy:
     idle: int = 604_800
     absolute: int = 2_592_000
     grace: int = 30
+    max_per_subject: int | None = None
     revocation_poll: int = 5
     revocation_max_stale: int = 60
 
@@ -38,6 +40,9 @@ class SessionPolicy:
             raise ConfigError("idle must be positive and at most absolute.")
         if not 0 <= self.grace <= 300:
             raise ConfigError("grace is 0 to 300 seconds (RFC 9700 §4.14.2).")
+        most = self.max_per_subject
+        if most is not None and (type(most) is not int or most < 1):
+            raise ConfigError("max_per_subject is a whole number from 1, or None.")
         if not 0 < self.revocation_poll <= self.revocation_max_stale:
             raise ConfigError(
                 "revocation_poll must be positive and at most revocation_max_stale."
@@ -110,6 +115,16 @@ def open_session(
         idle_expires_at=now + policy.idle,
         expires_at=now + policy.absolute,
     )
+
+
+def superfluous(
+    living: Sequence[Session], newest: Session, *, policy: SessionPolicy
+) -> Sequence[Session]:
+    """Return those of *living* (newest first) that the login of *newest* ends."""
+    if policy.max_per_subject is None:
+        return ()
+    others = [row for row in living if row.id != newest.id]
+    return others[policy.max_per_subject - 1 :]
 
 
 def end_of(row: Session | None, *, now: int) -> str:

@@ -1,5 +1,5 @@
 """
-What must a session store do? Eight verbs, each atomic on its own.
+What must a session store do? Nine verbs, each atomic on its own.
 
 Every store decides with the caller's ``now``; a server's own clock serves only to drop
 what expired. A store that cannot answer raises `Unavailable` ``store_unavailable`` and
@@ -7,7 +7,8 @@ has changed nothing that a second try would spoil. Nothing in a store is usable 
 token. Your own store passes ``resilient_auth.testing.StoreContract``.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from resilient_auth.core.sessions import Session
 
@@ -32,14 +33,15 @@ class SessionStore(Protocol):
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """
         Move a session from *generation* to the next, if nobody else did; atomic.
 
         It must be alive at *now* and not have rotated within *grace* seconds. Then
-        ``generation + 1``, *kid*, ``rotated_at = now`` and ``idle_expires_at = now +
-        idle`` (never past ``expires_at``) are stored and the new row is returned.
-        Otherwise nothing changes and None is returned.
+        ``generation + 1``, *kid*, ``rotated_at = now``, ``idle_expires_at = now +
+        idle`` (never past ``expires_at``) and, unless None, *claims* are stored and
+        the new row is returned. Otherwise nothing changes and None is returned.
         """
         ...
 
@@ -65,8 +67,20 @@ class SessionStore(Protocol):
         """Return the ids of all sessions revoked at or after *moment*."""
         ...
 
+    def consume(self, token_id: str, *, expires_at: int, now: int) -> bool:
+        """
+        Use up the one-time token *token_id*; True for the first caller alone, atomic.
+
+        It is remembered until *expires_at* at least; the token is refused by then.
+        """
+        ...
+
     def purge(self, before: int, *, limit: int) -> int:
-        """Delete at most *limit* sessions that ended before *before*; count them."""
+        """
+        Delete at most *limit* sessions that ended before *before*; count them.
+
+        One-time tokens that expired before *before* may go as well, uncounted.
+        """
         ...
 
 
@@ -90,6 +104,7 @@ class AsyncSessionStore(Protocol):
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did; atomic."""
         ...
@@ -110,6 +125,10 @@ class AsyncSessionStore(Protocol):
 
     async def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
+        ...
+
+    async def consume(self, token_id: str, *, expires_at: int, now: int) -> bool:
+        """Use up the one-time token *token_id*; True for the first caller alone."""
         ...
 
     async def purge(self, before: int, *, limit: int) -> int:

@@ -8,13 +8,15 @@ call ever pays for a full scan.
 
 import inspect
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from resilient_auth.core.sessions import Session
 from resilient_auth.errors import ConfigError, Unavailable
 from resilient_auth.stores.base import AsyncSessionStore, SessionStore
 
-_SWEEP = 2  # sessions looked at per login: the hand goes round faster than logins come
+_SWEEP = 2  # entries looked at per new one: the hand goes round faster than they come
 _KEEP_ENDED = 86_400  # seconds for which an ended session can still say why it ended
 
 
@@ -32,6 +34,7 @@ class MemoryStore:
         self._sessions: dict[str, Session] = {}
         self._of_subject: dict[str, dict[str, None]] = {}
         self._ended: dict[str, int] = {}
+        self._consumed: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -60,6 +63,7 @@ class MemoryStore:
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did."""
         with self._lock:
@@ -77,6 +81,7 @@ class MemoryStore:
                 kid=kid,
                 rotated_at=now,
                 idle_expires_at=min(now + idle, row.expires_at),
+                claims=row.claims if claims is None else claims,
             )
             self._sessions[session_id] = row
             return row
@@ -107,9 +112,21 @@ class MemoryStore:
         with self._lock:
             return [each for each, at in self._ended.items() if at >= moment]
 
+    def consume(self, token_id: str, *, expires_at: int, now: int) -> bool:
+        """Use up a one-time token; True for the first caller alone."""
+        with self._lock:
+            self._forget_consumed(now, _SWEEP)
+            if token_id in self._consumed:
+                return False
+            if len(self._consumed) >= self._capacity:
+                raise Unavailable("store_unavailable", reason="the store is full")
+            self._consumed[token_id] = expires_at
+            return True
+
     def purge(self, before: int, *, limit: int) -> int:
         """Delete sessions that ended before *before*, looking at most at *limit*."""
         with self._lock:
+            self._forget_consumed(before, limit)
             return self._sweep(before, limit)
 
     def _end(self, session_id: str, now: int, reason: str) -> Session | None:
@@ -120,6 +137,14 @@ class MemoryStore:
         self._sessions[session_id] = row
         self._ended[session_id] = now
         return row
+
+    def _forget_consumed(self, now: int, limit: int) -> None:
+        """Look at the *limit* one-time tokens seen longest ago; drop the expired."""
+        for _ in range(min(limit, len(self._consumed))):
+            token_id = next(iter(self._consumed))
+            expires_at = self._consumed.pop(token_id)
+            if expires_at > now:
+                self._consumed[token_id] = expires_at  # to the back of the queue
 
     def _sweep(self, before: int, limit: int) -> int:
         """Look at the *limit* sessions seen longest ago; drop the dead among them."""
@@ -162,10 +187,17 @@ class AsyncMemoryStore:
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did."""
         return self._store.rotate(
-            session_id, generation, kid=kid, now=now, idle=idle, grace=grace
+            session_id,
+            generation,
+            kid=kid,
+            now=now,
+            idle=idle,
+            grace=grace,
+            claims=claims,
         )
 
     async def end(self, session_id: str, *, now: int, reason: str) -> Session | None:
@@ -185,6 +217,10 @@ class AsyncMemoryStore:
     async def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
         return self._store.ended_since(moment)
+
+    async def consume(self, token_id: str, *, expires_at: int, now: int) -> bool:
+        """Use up a one-time token; True for the first caller alone."""
+        return self._store.consume(token_id, expires_at=expires_at, now=now)
 
     async def purge(self, before: int, *, limit: int) -> int:
         """Delete at most *limit* sessions that ended before *before*."""

@@ -4,11 +4,12 @@ Where do sessions live in a SQL database? One table, four indexed questions.
 Written once against a synchronous Core connection; the async twin runs the same
 functions through ``run_sync``. No ORM, every statement is built once. SQLite (3.35 or
 newer) and PostgreSQL are supported: the winner of a rotation is found by ``UPDATE …
-RETURNING``. Migrations: import `metadata` into Alembic's ``target_metadata``.
+RETURNING``, the first use of a token by the key of a second, small table. Migrations:
+import `metadata` into Alembic's ``target_metadata``.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -47,6 +48,13 @@ sessions: sa.Table = sa.Table(
     sa.Index("ra_sessions_idle_expires_at", "idle_expires_at"),
     sa.Index("ra_sessions_revoked_at", "revoked_at"),
 )
+consumed: sa.Table = sa.Table(
+    "ra_consumed",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Index("ra_consumed_expires_at", "expires_at"),
+)
 
 _row = sessions.c
 _now = sa.bindparam("at", type_=sa.BigInteger)
@@ -61,6 +69,14 @@ _revocation: dict[Any, Any] = {
 
 _OPEN = sa.insert(sessions)
 _FIND = sa.select(sessions).where(_row.id == sa.bindparam("sid"))
+_rotation: dict[Any, Any] = {
+    _row.generation: _row.generation + 1,
+    _row.kid: sa.bindparam("new_kid"),
+    _row.rotated_at: _now,
+    _row.idle_expires_at: sa.case(
+        (_row.expires_at < _idle_end, _row.expires_at), else_=_idle_end
+    ),
+}
 _ROTATE = (
     sa.update(sessions)
     .where(
@@ -69,18 +85,10 @@ _ROTATE = (
         _living,
         _row.rotated_at <= sa.bindparam("settled_at", type_=sa.BigInteger),
     )
-    .values(
-        {
-            _row.generation: _row.generation + 1,
-            _row.kid: sa.bindparam("new_kid"),
-            _row.rotated_at: _now,
-            _row.idle_expires_at: sa.case(
-                (_row.expires_at < _idle_end, _row.expires_at), else_=_idle_end
-            ),
-        }
-    )
+    .values(_rotation)
     .returning(*_row)
 )
+_ROTATE_AND_CLAIM = _ROTATE.values({_row.claims: sa.bindparam("new_claims")})
 _END = (
     sa.update(sessions)
     .where(_row.id == sa.bindparam("sid"), _row.revoked_at.is_(None))
@@ -107,6 +115,18 @@ _DEAD = (
     .limit(sa.bindparam("most", type_=sa.Integer))
 )
 _PURGE = sa.delete(sessions).where(_row.id.in_(_DEAD))
+# Core spells this differently for each dialect, SQLite and PostgreSQL do not.
+_CONSUME = sa.text(
+    "INSERT INTO ra_consumed (id, expires_at) VALUES (:id, :expires_at) "
+    "ON CONFLICT (id) DO NOTHING"
+)
+_FORGET_CONSUMED = sa.delete(consumed).where(
+    consumed.c.id.in_(
+        sa.select(consumed.c.id)
+        .where(consumed.c.expires_at < _now)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+    )
+)
 
 
 class SQLAlchemyStore:
@@ -136,9 +156,10 @@ class SQLAlchemyStore:
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did."""
-        return self._run(_rotate, session_id, generation, kid, now, idle, grace)
+        return self._run(_rotate, session_id, generation, kid, now, idle, grace, claims)
 
     def end(self, session_id: str, *, now: int, reason: str) -> Session | None:
         """Revoke a session; the first reason and time win."""
@@ -157,6 +178,16 @@ class SQLAlchemyStore:
     def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
         return self._run(_ended_since, moment)
+
+    def consume(
+        self,
+        token_id: str,
+        *,
+        expires_at: int,
+        now: int,  # noqa: ARG002 - `purge` forgets
+    ) -> bool:
+        """Use up a one-time token; True for the first caller alone."""
+        return self._run(_consume, token_id, expires_at)
 
     def purge(self, before: int, *, limit: int) -> int:
         """Delete at most *limit* sessions that ended before *before*."""
@@ -199,9 +230,12 @@ class AsyncSQLAlchemyStore:
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did."""
-        return await self._run(_rotate, session_id, generation, kid, now, idle, grace)
+        return await self._run(
+            _rotate, session_id, generation, kid, now, idle, grace, claims
+        )
 
     async def end(self, session_id: str, *, now: int, reason: str) -> Session | None:
         """Revoke a session; the first reason and time win."""
@@ -220,6 +254,16 @@ class AsyncSQLAlchemyStore:
     async def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
         return await self._run(_ended_since, moment)
+
+    async def consume(
+        self,
+        token_id: str,
+        *,
+        expires_at: int,
+        now: int,  # noqa: ARG002 - `purge` forgets
+    ) -> bool:
+        """Use up a one-time token; True for the first caller alone."""
+        return await self._run(_consume, token_id, expires_at)
 
     async def purge(self, before: int, *, limit: int) -> int:
         """Delete at most *limit* sessions that ended before *before*."""
@@ -252,6 +296,7 @@ def _rotate(
     now: int,
     idle: int,
     grace: int,
+    claims: Mapping[str, Any] | None,
 ) -> Session | None:
     said = {
         "sid": session_id,
@@ -261,7 +306,10 @@ def _rotate(
         "idle_end": now + idle,
         "settled_at": now - grace,
     }
-    return _first(connection.execute(_ROTATE, said))
+    if claims is None:
+        return _first(connection.execute(_ROTATE, said))
+    said["new_claims"] = _claims_text(claims)
+    return _first(connection.execute(_ROTATE_AND_CLAIM, said))
 
 
 def _end(
@@ -287,7 +335,13 @@ def _ended_since(connection: Connection, moment: int) -> list[str]:
     return list(connection.scalars(_ENDED_SINCE, {"at": moment}))
 
 
+def _consume(connection: Connection, token_id: str, expires_at: int) -> bool:
+    said = {"id": token_id, "expires_at": expires_at}
+    return connection.execute(_CONSUME, said).rowcount == 1
+
+
 def _purge(connection: Connection, before: int, limit: int) -> int:
+    connection.execute(_FORGET_CONSUMED, {"at": before, "most": limit})
     return connection.execute(_PURGE, {"at": before, "most": limit}).rowcount
 
 
@@ -305,9 +359,13 @@ def _to_session(row: sa.Row[Any]) -> Session:
 
 def _to_row(session: Session) -> dict[str, Any]:
     said = {name: getattr(session, name) for name in sessions.c.keys()}  # noqa: SIM118
-    said["claims"] = write_object(session.claims).decode("utf-8")
+    said["claims"] = _claims_text(session.claims)
     said["amr"] = json.dumps(session.amr)
     return said
+
+
+def _claims_text(claims: Mapping[str, Any]) -> str:
+    return write_object(claims).decode("utf-8")
 
 
 @contextmanager

@@ -6,7 +6,14 @@ store operation suspends once before it acts, and at each point every task that 
 on is tried, depth first, by replaying the choices made so far.
 """
 
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,11 +90,18 @@ class SteppingStore(AsyncMemoryStore):
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Suspend, then rotate; counts the rotations that wrote."""
         await _Step()
         row = await super().rotate(
-            session_id, generation, kid=kid, now=now, idle=idle, grace=grace
+            session_id,
+            generation,
+            kid=kid,
+            now=now,
+            idle=idle,
+            grace=grace,
+            claims=claims,
         )
         self.writes += row is not None
         return row

@@ -13,7 +13,7 @@ An asynchronous store is put behind `BlockingStore`, so there is one suite, not 
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -101,6 +101,19 @@ class StoreContract:
 
         assert row is not None
         assert row.expires_at == row.idle_expires_at
+
+    def test_a_rotation_may_change_the_claims(self, store: SessionStore) -> None:
+        """Who lost a role loses it at the next refresh, for the losers of it too."""
+        store.open(a_session())
+        claims = checked_extra({"role": "user", "näme": ["日本"]})
+
+        row = self.rotate(store, claims=claims)
+        lost = self.rotate(store, claims=checked_extra({"role": "intruder"}))
+
+        assert row is not None
+        assert claims == row.claims
+        assert lost is None
+        assert row == store.find("s" * 32)
 
     def test_a_second_rotation_of_one_generation_loses(
         self, store: SessionStore
@@ -191,6 +204,27 @@ class StoreContract:
         assert {"a" * 32, "b" * 32} == set(store.ended_since(NOW))
         assert store.ended_since(NOW + 3) == []
 
+    def test_a_one_time_token_is_used_once(self, store: SessionStore) -> None:
+        """The second caller is told so, whatever it says about the expiry."""
+        first = store.consume("t" * 32, expires_at=NOW + 30, now=NOW)
+        again = store.consume("t" * 32, expires_at=NOW + 60, now=NOW + 29)
+        other = store.consume("u" * 32, expires_at=NOW + 30, now=NOW)
+
+        assert [True, False, True] == [first, again, other]
+
+    def test_one_of_many_uses_of_a_token_wins(self, store: SessionStore) -> None:
+        """Eight real threads at one barrier: one is let in."""
+        barrier = threading.Barrier(8)
+
+        def compete() -> bool:
+            barrier.wait()
+            return store.consume("t" * 32, expires_at=NOW + 30, now=NOW)
+
+        with ThreadPoolExecutor(8) as pool:
+            futures = [pool.submit(compete) for _ in range(8)]
+
+        assert [False] * 7 + [True] == sorted(each.result() for each in futures)
+
     def test_purging_takes_the_long_ended_alone(self, store: SessionStore) -> None:
         """The living and the lately ended stay, whatever the limit."""
         store.open(a_session("alive" * 6))
@@ -271,11 +305,18 @@ class BlockingStore:
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did."""
         return self._wait(
             self._store.rotate(
-                session_id, generation, kid=kid, now=now, idle=idle, grace=grace
+                session_id,
+                generation,
+                kid=kid,
+                now=now,
+                idle=idle,
+                grace=grace,
+                claims=claims,
             )
         )
 
@@ -298,6 +339,10 @@ class BlockingStore:
     def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
         return self._wait(self._store.ended_since(moment))
+
+    def consume(self, token_id: str, *, expires_at: int, now: int) -> bool:
+        """Use up a one-time token; True for the first caller alone."""
+        return self._wait(self._store.consume(token_id, expires_at=expires_at, now=now))
 
     def purge(self, before: int, *, limit: int) -> int:
         """Delete at most *limit* sessions that ended before *before*."""

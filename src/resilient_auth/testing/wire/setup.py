@@ -55,11 +55,18 @@ class BreakableStore(MemoryStore):
         now: int,
         idle: int,
         grace: int,
+        claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did."""
         self._before()
         row = super().rotate(
-            session_id, generation, kid=kid, now=now, idle=idle, grace=grace
+            session_id,
+            generation,
+            kid=kid,
+            now=now,
+            idle=idle,
+            grace=grace,
+            claims=claims,
         )
         self._after()
         return row
@@ -89,6 +96,13 @@ class BreakableStore(MemoryStore):
         """Return the ids of all sessions revoked at or after *moment*."""
         self._before()
         return super().ended_since(moment)
+
+    def consume(self, token_id: str, *, expires_at: int, now: int) -> bool:
+        """Use up a one-time token; True for the first caller alone."""
+        self._before()
+        first = super().consume(token_id, expires_at=expires_at, now=now)
+        self._after()
+        return first
 
     def purge(self, before: int, *, limit: int) -> int:
         """Delete sessions that ended before *before*, looking at most at *limit*."""

@@ -1,0 +1,104 @@
+"""
+What may be handed out now and come back later? Small values, signed for one purpose.
+
+Tickets and mailed links are sealed, not encrypted: their bearer can read them. A seal
+carries its own end and an id, by which a store can let it be used once. itsdangerous
+signs; its lenient reading (padding, foreign characters, four last characters) is
+behind a strict form, so one seal has one spelling.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from itsdangerous import Signer as Itsdangerous
+
+from resilient_auth.core.jws import decode_segment, encode_segment
+from resilient_auth.core.text import is_date, is_identifier, read_object, write_object
+from resilient_auth.errors import Refused
+
+MAX_SEAL_BYTES = 4096
+_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """What a seal holds; *expires_at* is Unix seconds UTC."""
+
+    value: Mapping[str, Any]
+    token_id: str
+    expires_at: int
+
+
+class Seal:
+    """
+    Signs and opens for one *purpose*; the newest (last) secret signs, all open.
+
+    *secrets* are used as they are: they must belong to this purpose alone.
+    """
+
+    __slots__ = ("_signer",)
+
+    def __init__(self, secrets: Iterable[bytes], purpose: str) -> None:
+        self._signer = Itsdangerous(
+            list(secrets),
+            salt=f"resilient-auth seal v1 {purpose}".encode(),
+            key_derivation="hmac",
+            digest_method=hashlib.sha256,
+        )
+
+    def write(
+        self, value: Mapping[str, object], *, token_id: str, expires_at: int
+    ) -> str:
+        """
+        Return *value* sealed until *expires_at*.
+
+        Raises `TypeError` for what JSON has no form for, and `ValueError` if it is too
+        long or cannot be written exactly.
+        """
+        said = {"value": value, "id": token_id, "exp": expires_at}
+        text = self._signer.sign(encode_segment(write_object(said))).decode("ascii")
+        if len(text) > MAX_SEAL_BYTES:
+            raise ValueError(f"Sealed, the value is longer than {MAX_SEAL_BYTES}.")
+        return text
+
+    def read(self, text: str, *, now: float) -> Sealed:
+        """
+        Return what *text* holds.
+
+        Raises `Refused` ``token_invalid``, or ``token_expired`` from its end on: there
+        is nothing to refresh then, so the action is ``give_up``.
+        """
+        if not isinstance(text, str) or len(text) > MAX_SEAL_BYTES:
+            raise Refused("token_invalid", reason="seal: not text, or too long")
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise Refused("token_invalid", reason="seal: not of our form")
+        if not self._signer.verify_signature(match[1], match[2]):
+            raise Refused("token_invalid", reason="seal: signature does not match")
+        sealed = _read(decode_segment(match[1].encode("ascii")))
+        if now >= sealed.expires_at:
+            raise Refused(
+                "token_expired", "This has expired.", reason="seal", action="give_up"
+            )
+        return sealed
+
+
+def _read(payload: bytes) -> Sealed:
+    """Return what `Seal.write` wrote; checked, since a secret may be older than we."""
+    try:
+        said = read_object(payload)
+    except ValueError as error:
+        raise Refused("token_invalid", reason=f"seal: {error}") from None
+    value: Any = said.get("value")
+    token_id: Any = said.get("id")
+    expires_at: Any = said.get("exp")
+    if (
+        type(value) is not dict
+        or not is_identifier(token_id)
+        or not is_date(expires_at)
+    ):
+        raise Refused("token_invalid", reason="seal: not what we write")
+    return Sealed(value=value, token_id=token_id, expires_at=expires_at)

@@ -1,0 +1,29 @@
+"""What opens a socket that can send no header? A ticket: one use, 30 s, bound."""
+
+from collections.abc import Mapping
+
+from resilient_auth.core.seals import Sealed
+from resilient_auth.core.text import is_identifier
+from resilient_auth.errors import Refused
+
+PURPOSE = "ticket"
+MAX_AGE = 30
+
+
+def ticket_value(session_id: str, purpose: str, bound_to: str) -> Mapping[str, str]:
+    """Return what a ticket says; `ValueError` for a purpose that is no plain name."""
+    if not is_identifier(purpose):
+        raise ValueError("purpose is 1 to 256 plain characters.")
+    return {"sid": session_id, "for": purpose, "to": bound_to}
+
+
+def session_of(ticket: Sealed, purpose: str, bound_to: str) -> str:
+    """Return the session of *ticket*; `Refused` if it was made for something else."""
+    session_id = ticket.value.get("sid")
+    if not isinstance(session_id, str):
+        raise Refused("token_invalid", reason="ticket: no session")
+    if ticket.value.get("for") != purpose:
+        raise Refused("token_invalid", reason="ticket: made for another purpose")
+    if ticket.value.get("to") != bound_to:
+        raise Refused("token_invalid", reason="ticket: bound to something else")
+    return session_id
