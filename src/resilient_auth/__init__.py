@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from resilient_auth.core.csrf import CsrfPolicy as CsrfPolicy
     from resilient_auth.core.deployment import Deployment as Deployment
     from resilient_auth.core.keys import Key as Key
-    from resilient_auth.core.keys import KeyRing as KeyRing
+    from resilient_auth.core.ring import KeyRing as KeyRing
     from resilient_auth.core.sessions import Session as Session
     from resilient_auth.core.sessions import SessionPolicy as SessionPolicy
     from resilient_auth.errors import BulkheadFull as BulkheadFull
@@ -100,7 +100,7 @@ _HOMES = {
     "Identity": "web.endpoints",
     "InternalError": "errors",
     "Key": "core.keys",
-    "KeyRing": "core.keys",
+    "KeyRing": "core.ring",
     "MemoryStore": "stores.memory",
     "MissingDependency": "errors",
     "ModelReport": "orm.report",

@@ -19,8 +19,8 @@ from resilient_auth.auth.shell import KEEP_ENDED, Principal, Shell, Tokens
 from resilient_auth.auth.signer import Signer
 from resilient_auth.clock import Clock
 from resilient_auth.core.claims import TokenPolicy
-from resilient_auth.core.keys import KeyRing
 from resilient_auth.core.refresh import Presented, Reused, judge, may_rotate
+from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.sessions import Session, SessionPolicy, superfluous
 from resilient_auth.errors import Refused
 from resilient_auth.events import Listener, SessionRotated

@@ -10,8 +10,8 @@ from resilient_auth.auth.tokens import TokenIssuer, TokenVerifier
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import refresh, signing, tickets
 from resilient_auth.core.claims import Claims, TokenPolicy, checked_extra, compose
-from resilient_auth.core.keys import KeyRing
 from resilient_auth.core.refresh import Presented, read_refresh, write_refresh
+from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.seals import Seal, Sealed
 from resilient_auth.core.sessions import Session, SessionPolicy, end_of, open_session
 from resilient_auth.core.signing import CsrfTokens

@@ -14,7 +14,7 @@ from resilient_auth.core.claims import (
     read_claims,
 )
 from resilient_auth.core.jws import Keys, open_jws, sign_jws
-from resilient_auth.core.keys import KeyRing
+from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.text import write_object
 from resilient_auth.errors import ConfigError, Refused
 

@@ -28,7 +28,7 @@ _CANONICAL_ENDS = {
     3: frozenset(b"AEIMQUYcgkosw048"),
 }
 _HEADER_MEMBERS = {"alg", "typ", "kid"}
-_KID = re.compile(r"[A-Za-z0-9_.:-]{1,256}")
+_KID = re.compile(r"[A-Za-z0-9_.:@/+=~-]{1,256}")
 
 
 class Keys(Protocol):

@@ -46,6 +46,31 @@ _SMALL_ORDER = frozenset(
 )
 
 
+#: Odd primes up to 167, with what 65537 generates modulo each: a modulus of the broken
+#: generator (ROCA, CVE-2017-15361) lies in all of these subgroups, another in few.
+_ROCA = tuple(
+    (prime, frozenset(pow(65537, power, prime) for power in range(prime - 1)))
+    for prime in range(3, 168, 2)
+    if all(prime % divisor for divisor in range(3, 13, 2) if divisor < prime)
+)
+
+
+def refuse_weak_rsa(modulus: int, exponent: int) -> None:
+    """Raise `ConfigError` for an RSA key that could be factored, or costs too much."""
+    bits = modulus.bit_length()
+    if not 2048 <= bits <= 8192:
+        raise ConfigError(
+            f"An RSA key has 2048 to 8192 bits (RFC 7518 §3.3), this one {bits}."
+        )
+    if exponent < 65_537 or exponent % 2 == 0:
+        raise ConfigError("The RSA key's public exponent is even, or below 65537.")
+    if all(modulus % prime in subgroup for prime, subgroup in _ROCA):
+        raise ConfigError(
+            "The RSA key was made by a broken generator (ROCA, CVE-2017-15361) and can "
+            "be factored; make a new one."
+        )
+
+
 def refuse_weak(secret: bytes, size: int) -> None:
     """Raise `ConfigError` if *secret* is one that an attacker could find."""
     fault = _weakness(secret, size)

@@ -6,7 +6,8 @@ from typing import Any
 
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.deployment import Deployment
-from resilient_auth.core.keys import Key, KeyRing
+from resilient_auth.core.keys import Key
+from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.sessions import Session, SessionPolicy
 from resilient_auth.errors import Refused, Unavailable
 from resilient_auth.events import Event
