@@ -7,6 +7,7 @@ decides what happens and which fix the message names.
 =================  =============================================  =======
 kind               how it is recognised                           then
 =================  =============================================  =======
+pasted             two statements in one run of one module        refuse
 redefined          one module, one qualified name (reload,        warn
                    notebook cell, a factory that ran twice)
 local              both were made inside functions                ignore
@@ -23,11 +24,13 @@ failure until the process ends.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resilient_auth.errors import DuplicateModelError
+from resilient_auth.orm.definitions import Definition
 from resilient_auth.orm.places import Place, import_root, place_of
 
+PASTED = "pasted"
 REDEFINED = "redefined"
 LOCAL = "local"
 SYNTHETIC = "synthetic"
@@ -48,6 +51,7 @@ _WHY = (
 _FIXES = {
     REDEFINED: "call registry.dispose() and metadata.clear() before the module runs "
     "again.",
+    PASTED: "rename or delete one of them; the second would replace the first.",
     SYNTHETIC: "give one of them a registry of its own, or another name.",
     SUBCLASS_SHADOW: "give the subclass a name of its own.",
     DUPLICATE: "rename one of them, give one its own Base, or write the full path "
@@ -121,14 +125,27 @@ class Conflict:
 
 
 def conflict_between(
-    old: type, new: type | None, *, base: str, lookups: Sequence[str] = ()
+    old: type,
+    new: type | None,
+    *,
+    base: str,
+    lookups: Sequence[str] = (),
+    definitions: tuple[Definition | None, Definition | None] = (None, None),
 ) -> Conflict:
-    """Return the conflict of two classes that share a name, as a value."""
-    first = place_of(old)
-    second = None if new is None else place_of(new)
+    """
+    Return the conflict of two classes that share a name, as a value.
+
+    *definitions* are those of *old* and *new*, where they were seen.
+    """
+    older, newer = definitions
+    first = _placed(old, older)
+    second = None if new is None else _placed(new, newer)
+    kind = _kind(old, new, first, second)
+    if kind == REDEFINED and newer is not None and newer.is_beside(older):
+        kind = PASTED
     return Conflict(
         name=old.__name__,
-        kind=_kind(old, new, first, second),
+        kind=kind,
         base=base,
         first=first,
         second=second,
@@ -155,6 +172,14 @@ def one_name(modules: Sequence[str], file: str | None) -> str:
         f"import the file as {outer!r} everywhere; make {inner!r} impossible{cure}, "
         "and start programs with `python -m`."
     )
+
+
+def _placed(cls: type, definition: Definition | None) -> Place:
+    """Return the place of *cls*, at the line that was seen to define it."""
+    place = place_of(cls)
+    if definition is None or place.file is None:
+        return place
+    return replace(place, line=definition.line)
 
 
 def _kind(old: type, new: type | None, first: Place, second: Place | None) -> str:

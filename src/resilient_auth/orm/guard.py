@@ -33,6 +33,7 @@ from sqlalchemy.orm.exc import UnmappedClassError
 
 from resilient_auth.errors import ConfigError, DuplicateModelWarning
 from resilient_auth.orm.conflicts import Conflict, conflict_between, is_allowed
+from resilient_auth.orm.definitions import Definition, definition_of
 from resilient_auth.orm.mappers import base_of, lookups_of
 from resilient_auth.orm.places import is_reachable
 
@@ -54,6 +55,9 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
         #: Every conflict that was refused, also where the error was swallowed.
         self.refused: dict[Conflict, None] = {}
         self._owner: weakref.ref[registry] | None = None
+        self._definitions: weakref.WeakKeyDictionary[type, Definition] = (
+            weakref.WeakKeyDictionary()
+        )
 
     def belong_to(self, owner: registry) -> None:
         """Note whose names these are."""
@@ -66,8 +70,13 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         old = self.get(name)
-        if _is_in_use(old) and not isinstance(value, type):
-            self._judge(old, _other_than(old, value))
+        if isinstance(value, type):
+            self._note(value, definition_of(value))
+        elif _is_in_use(old):
+            new = _other_than(old, value)
+            defined = None if new is None else definition_of(new)
+            self._judge(old, new, defined)
+            self._note(new, defined)
         super().__setitem__(name, value)
 
     def reaction(self, conflict: Conflict, *classes: type | None) -> str:
@@ -81,13 +90,18 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
             return "warn"
         return reaction
 
-    def _judge(self, old: type, new: type | None) -> None:
+    def _note(self, cls: type | None, defined: Definition | None) -> None:
+        if cls is not None and defined is not None:
+            self._definitions[cls] = defined
+
+    def _judge(self, old: type, new: type | None, defined: Definition | None) -> None:
         """Raise, warn or do nothing, as the kind of the conflict asks."""
         conflict = conflict_between(
             old,
             new,
             base=base_of(new or old),
             lookups=lookups_of(old.__name__, self._classes()),
+            definitions=(self._definitions.get(old), defined),
         )
         reaction = self.reaction(conflict, old, new)
         if reaction == "refuse":
