@@ -1,6 +1,7 @@
 """An outage is told from a bug by names, without importing any driver."""
 
 import asyncio
+import contextlib
 import socket
 import sqlite3
 import ssl
@@ -84,6 +85,19 @@ def test_an_outage_is_recognised(error: BaseException) -> None:
 def test_a_bug_stays_a_bug(error: BaseException) -> None:
     """A developer must see it; a 503 would be tried again for ever."""
     assert not is_outage(error)
+
+
+def test_a_missing_table_is_a_bug_though_sqlite_calls_it_operational() -> None:
+    """A migration was forgotten: waiting and trying again will not create it."""
+    with (
+        contextlib.closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(sqlite3.OperationalError) as caught,
+    ):
+        connection.execute("SELECT 1 FROM missing")
+    wrapped = sqlalchemy.exc.OperationalError("", {}, caught.value)
+
+    assert not is_outage(caught.value)
+    assert not is_outage(caused(wrapped, caught.value))
 
 
 def test_what_was_handled_meanwhile_is_no_cause() -> None:

@@ -1,7 +1,10 @@
 """Liveness and readiness: cached, bounded, slow to change its mind, and discreet."""
 
 import asyncio
+import contextlib
 import json
+import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,6 +118,38 @@ async def test_the_public_body_is_discreet(found: CheckResult | Exception) -> No
     }
     assert ("Content-Type", "application/health+json") in answer.headers
     assert any(name == "Retry-After" for name, _ in answer.headers)
+
+
+async def test_a_locked_file_is_seen(tmp_path: Path) -> None:
+    """SQLite answers ``SELECT 1`` without looking into its file."""
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{tmp_path}/rows.db", connect_args={"timeout": 0.05}
+    )
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as holder:
+        holder.execute("CREATE TABLE taken (id INTEGER)")
+        assert (await SqlCheck(engine).arun()).status == "pass"
+
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sa.exc.OperationalError, match="locked"):
+            await SqlCheck(engine).arun()
+    await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda: SqlCheck("sqlite://"), id="url"),  # type: ignore[arg-type] - a likely mistake
+        pytest.param(
+            lambda: SqlCheck(sa.create_engine("sqlite://"), timeout=0), id="0"
+        ),
+        pytest.param(lambda: Health([], refresh=float("nan")), id="nan"),
+        pytest.param(lambda: Health([], refresh=0), id="refresh"),
+    ],
+)
+def test_a_check_cannot_be_built_wrong(build: Callable[[], object]) -> None:
+    """The mistake is told where it is made, not at the first probe."""
+    with pytest.raises(ConfigError):
+        build()
 
 
 async def test_many_probes_are_one_look() -> None:

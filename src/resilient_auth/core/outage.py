@@ -6,6 +6,8 @@ must see. Drivers are recognised by the names they all share (PEP 249, the stand
 library), so that no driver need be imported to tell.
 """
 
+from collections.abc import Iterator
+
 _OUTAGES = frozenset(
     {
         "OperationalError",  # PEP 249: the database's own trouble
@@ -26,16 +28,29 @@ _OUTAGES = frozenset(
 _MAX_DEPTH = 8
 
 
+_SQLITE_ERROR = 1  # SQLite's code for what it has no other: no such table, bad SQL
+
+
 def is_outage(error: BaseException) -> bool:
     """Say whether *error*, or what it was raised from, is an outage; never raises."""
+    chain = tuple(_chain(error))
+    # SQLite calls a missing table operational too, as it does a lock.
+    if any(getattr(each, "sqlite_errorcode", 0) == _SQLITE_ERROR for each in chain):
+        return False
+    return any(_is_named_so(each) for each in chain)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
     each: BaseException | None = error
     for _ in range(_MAX_DEPTH):
         if each is None:
-            return False
-        # asyncio raises a bare OSError when each of several addresses refused.
-        if type(each) is OSError:
-            return True
-        if any(kind.__name__ in _OUTAGES for kind in type(each).__mro__):
-            return True
+            return
+        yield each
         each = each.__cause__
-    return False
+
+
+def _is_named_so(error: BaseException) -> bool:
+    # asyncio raises a bare OSError when each of several addresses refused.
+    return type(error) is OSError or any(
+        kind.__name__ in _OUTAGES for kind in type(error).__mro__
+    )

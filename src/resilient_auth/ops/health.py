@@ -77,7 +77,7 @@ class Health:
         self._watched = tuple(_Watched(check, fail_after) for check in checks)
         if len({each.check.name for each in self._watched}) != len(self._watched):
             raise ConfigError("Two checks share one name; rename one.")
-        if refresh <= 0 or fail_after < 1:
+        if not 0 < refresh < float("inf") or fail_after < 1:
             raise ConfigError("refresh is positive and fail_after at least 1.")
         self._refresh = refresh
         self._listeners = tuple(listeners)

@@ -10,13 +10,20 @@ import asyncio
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from resilient_auth.errors import ConfigError
 from resilient_auth.ops.health import CheckResult
 
+#: What is asked. SQLite computes ``SELECT 1`` without its file, so it reads a page.
 _QUESTION = sa.select(1)
+_QUESTIONS = {"sqlite": sa.text("SELECT count(*) FROM sqlite_master")}
 
 
 class SqlCheck:
-    """Asks the database of *engine* for ``SELECT 1``, within *timeout* seconds."""
+    """
+    Asks the database of *engine* something small, within *timeout* seconds.
+
+    On SQLite that reads the file, so a lock that stops readers is seen.
+    """
 
     def __init__(
         self,
@@ -26,6 +33,10 @@ class SqlCheck:
         critical: bool = True,
         timeout: float = 2.0,
     ) -> None:
+        if not isinstance(engine, sa.Engine | AsyncEngine):
+            raise ConfigError("SqlCheck takes an Engine or an AsyncEngine.")
+        if not timeout > 0:
+            raise ConfigError("timeout is a positive number of seconds.")
         self.name: str = name
         self.critical: bool = critical
         self.timeout: float = timeout
@@ -44,7 +55,7 @@ def _ask(engine: sa.Engine) -> None:
     beside = sa.create_engine(engine.url, pool=engine.pool.recreate())
     try:
         with beside.connect() as connection:
-            connection.execute(_QUESTION)
+            connection.execute(_question(engine))
     finally:
         beside.dispose()
 
@@ -53,6 +64,10 @@ async def _ask_async(engine: AsyncEngine) -> None:
     beside = create_async_engine(engine.url, pool=engine.sync_engine.pool.recreate())
     try:
         async with beside.connect() as connection:
-            await connection.execute(_QUESTION)
+            await connection.execute(_question(engine))
     finally:
         await beside.dispose()
+
+
+def _question(engine: sa.Engine | AsyncEngine) -> sa.Executable:
+    return _QUESTIONS.get(engine.dialect.name, _QUESTION)

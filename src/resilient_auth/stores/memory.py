@@ -2,21 +2,26 @@
 Where do sessions live without a database? In this process, for tests and one worker.
 
 Sessions end with the process. Every verb is O(1) but for those that answer for one
-subject; dead sessions are swept a few at a time by the verbs that add new ones, so no
-call ever pays for a full scan.
+subject. Nothing is ever searched: revoked sessions stand in the order in which they
+were revoked, and all sessions in a calendar, under the second in which they end. A
+rotation does not move its session there; when the old second is over, the session is
+entered under its new one. So each new session can drop a few dead ones.
 """
 
+import heapq
 import inspect
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain, takewhile
 from typing import Any
 
 from resilient_auth.core.sessions import Session
 from resilient_auth.errors import ConfigError, Unavailable
 from resilient_auth.stores.base import AsyncSessionStore, SessionStore
 
-_SWEEP = 2  # entries looked at per new one: the hand goes round faster than they come
+_SWEEP = 2  # entries looked at per new one, so that the dead go faster than they come
+_SWEEP_FULL = 10_000  # entries looked at where the store is full
 _KEEP_ENDED = 86_400  # seconds for which an ended session can still say why it ended
 
 
@@ -24,7 +29,8 @@ class MemoryStore:
     """
     At most *capacity* sessions in a dictionary; may be used from any thread.
 
-    A full store raises `Unavailable` and never evicts the living.
+    A full store raises `Unavailable` and never evicts the living. The dead make room:
+    they are kept for a day, to say why they ended, only while there is room.
     """
 
     def __init__(self, capacity: int = 1_000_000) -> None:
@@ -33,7 +39,9 @@ class MemoryStore:
         self._capacity = capacity
         self._sessions: dict[str, Session] = {}
         self._of_subject: dict[str, dict[str, None]] = {}
-        self._ended: dict[str, int] = {}
+        self._ended: dict[str, int] = {}  # in order of time, for `ended_since`
+        self._calendar: dict[int, list[str]] = {}
+        self._seconds: list[int] = []  # a heap of the calendar's keys
         self._consumed: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -41,18 +49,20 @@ class MemoryStore:
         return len(self._sessions)
 
     def open(self, session: Session) -> None:
-        """Store a new *session*; sweeps a few dead ones on the way."""
+        """Store a new *session*; drops a few dead ones on the way."""
         with self._lock:
             self._sweep(session.auth_time - _KEEP_ENDED, _SWEEP)
             if len(self._sessions) >= self._capacity:
+                self._sweep(session.auth_time, _SWEEP_FULL, enough=1)
+            if len(self._sessions) >= self._capacity:
                 raise Unavailable("store_unavailable", reason="the store is full")
             self._sessions[session.id] = session
+            self._enter(session)
             self._of_subject.setdefault(session.subject, {})[session.id] = None
 
     def find(self, session_id: str) -> Session | None:
         """Return the session called *session_id*, ended or not, or None."""
-        with self._lock:  # a sweep takes rows out and puts the living back
-            return self._sessions.get(session_id)
+        return self._sessions.get(session_id)
 
     def rotate(
         self,
@@ -110,7 +120,10 @@ class MemoryStore:
     def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
         with self._lock:
-            return [each for each, at in self._ended.items() if at >= moment]
+            newest_first = reversed(self._ended.items())
+            return [
+                each for each, _ in takewhile(lambda e: e[1] >= moment, newest_first)
+            ]
 
     def consume(self, token_id: str, *, expires_at: int, now: int) -> bool:
         """Use up a one-time token; True for the first caller alone."""
@@ -124,7 +137,7 @@ class MemoryStore:
             return True
 
     def purge(self, before: int, *, limit: int) -> int:
-        """Delete sessions that ended before *before*, looking at most at *limit*."""
+        """Delete at most *limit* sessions that ended before *before*."""
         with self._lock:
             self._forget_consumed(before, limit)
             return self._sweep(before, limit)
@@ -135,7 +148,9 @@ class MemoryStore:
             return None
         row = replace(row, revoked_at=now, revoked_reason=reason)
         self._sessions[session_id] = row
-        self._ended[session_id] = now
+        # A clock that was put back must not hide what was ended before.
+        latest = next(reversed(self._ended.values()), now)
+        self._ended[session_id] = max(now, latest)
         return row
 
     def _forget_consumed(self, now: int, limit: int) -> None:
@@ -146,22 +161,55 @@ class MemoryStore:
             if expires_at > now:
                 self._consumed[token_id] = expires_at  # to the back of the queue
 
-    def _sweep(self, before: int, limit: int) -> int:
-        """Look at the *limit* sessions seen longest ago; drop the dead among them."""
+    def _enter(self, row: Session) -> None:
+        """Write *row* into the calendar, under the second in which it ends."""
+        second = row.ends_at()
+        if second not in self._calendar:
+            self._calendar[second] = []
+            heapq.heappush(self._seconds, second)
+        self._calendar[second].append(row.id)
+
+    def _sweep(self, before: int, limit: int, *, enough: int | None = None) -> int:
+        """Look at *limit* entries, drop (*enough* of) what ended before *before*."""
         dropped = 0
-        for _ in range(min(limit, len(self._sessions))):
-            session_id = next(iter(self._sessions))
-            row = self._sessions.pop(session_id)
-            if _ended_at(row) >= before:
-                self._sessions[session_id] = row  # to the back of the queue
+        for row in chain(self._revoked(before, limit), self._due(before, limit)):
+            if row.revoked_at is None and row.ends_at() >= before:
+                self._enter(row)  # it was renewed meanwhile
                 continue
-            self._ended.pop(session_id, None)
-            siblings = self._of_subject[row.subject]
-            del siblings[session_id]
-            if not siblings:
-                del self._of_subject[row.subject]
+            self._drop(row)
             dropped += 1
+            if dropped == enough:
+                break
         return dropped
+
+    def _revoked(self, before: int, limit: int) -> Iterator[Session]:
+        """Yield at most *limit* sessions revoked before *before*, the oldest first."""
+        for _ in range(limit):
+            session_id, at = next(iter(self._ended.items()), ("", before))
+            if at >= before:
+                return
+            yield self._sessions[session_id]
+
+    def _due(self, before: int, limit: int) -> Iterator[Session]:
+        """Take at most *limit* ids out of the seconds before *before*; yield rows."""
+        for _ in range(limit):
+            if not self._seconds or self._seconds[0] >= before:
+                return
+            ids = self._calendar[self._seconds[0]]
+            session_id = ids.pop()
+            if not ids:
+                del self._calendar[heapq.heappop(self._seconds)]
+            row = self._sessions.get(session_id)
+            if row is not None and row.revoked_at is None:
+                yield row
+
+    def _drop(self, row: Session) -> None:
+        del self._sessions[row.id]
+        self._ended.pop(row.id, None)
+        siblings = self._of_subject[row.subject]
+        del siblings[row.id]
+        if not siblings:
+            del self._of_subject[row.subject]
 
 
 class AsyncMemoryStore:
@@ -245,7 +293,3 @@ def as_async_store(store: AsyncSessionStore | MemoryStore) -> AsyncSessionStore:
 
 def _alive(row: Session, now: int) -> bool:
     return row.revoked_at is None and now < row.ends_at()
-
-
-def _ended_at(row: Session) -> int:
-    return row.ends_at() if row.revoked_at is None else row.revoked_at
