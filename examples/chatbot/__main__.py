@@ -65,7 +65,7 @@ def main() -> int:
         sockets = _listen(settings.port)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise
+            return _fail(f"Port {settings.port} cannot be used: {error.strerror}.")
         other = settings.port + 1 if settings.port < 65_535 else 8000
         return _fail(
             f"Port {settings.port} is in use: something else already listens on it. "

@@ -7,7 +7,7 @@ the stream without ``done`` is a lost connection, never the end of the answer.
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from examples.chatbot.answers import Answer, Answers
 from examples.chatbot.bodies import read_object
@@ -69,7 +69,7 @@ class ChatEndpoints:
         who = await self._web.principal(request)
         async with outages_are_503():
             found = await self._conversations.read(
-                who.subject, request.path_params["id"]
+                who.subject, _checked_id(request.path_params, "id")
             )
         return _private(found)
 
@@ -90,7 +90,7 @@ def _private(body: dict[str, object]) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-def _checked_id(said: dict[str, object], name: str) -> str:
+def _checked_id(said: Mapping[str, object], name: str) -> str:
     value = said.get(name)
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise Refused("request_invalid", f"{name} is 8 to 36 letters, digits, dashes.")

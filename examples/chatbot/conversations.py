@@ -25,6 +25,7 @@ from resilient_auth import Refused
 
 _REMEMBERED = 20  # messages that the model is shown
 _TITLE = 60
+_CONSTRAINTS = 2  # each may be lost once: the conversation's id, the message's key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +75,13 @@ class Conversations:
         self, subject: str, conversation_id: str, *, key: str, text: str
     ) -> Question:
         """Store what *subject* says; said again with the same *key*, it is there."""
-        try:
-            await self._store_question(subject, conversation_id, key, text)
-        except IntegrityError:
-            # Another request stored it, or made the conversation, at this moment.
-            await self._store_question(subject, conversation_id, key, text)
+        for lost in range(_CONSTRAINTS + 1):
+            try:
+                await self._store_question(subject, conversation_id, key, text)
+                break
+            except IntegrityError:  # another request was faster: look again
+                if lost == _CONSTRAINTS:
+                    raise
         async with self._sessions() as session:
             rows = await _messages(session, conversation_id)
         asked = next(row for row in rows if row.key == key and row.role == "user")

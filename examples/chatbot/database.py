@@ -24,7 +24,10 @@ def open_engine(url: str) -> AsyncEngine:
     backend = make_url(url).get_backend_name()
     patience = "timeout" if backend == "sqlite" else "command_timeout"
     return create_async_engine(
-        url, connect_args={patience: _PATIENCE}, pool_pre_ping=backend != "sqlite"
+        url,
+        connect_args={patience: _PATIENCE},
+        pool_pre_ping=backend != "sqlite",
+        hide_parameters=True,  # what people say belongs into no error and no log
     )
 
 

@@ -9,6 +9,8 @@ from typing import Self
 
 import httpx2
 
+from resilient_auth import Unavailable
+
 _STARTS_WITHIN = 30.0
 _ANSWERS_WITHIN = 5.0
 
@@ -55,42 +57,55 @@ class LocalLLM:
     async def start(self) -> None:
         """Start the server and wait until it listens; no harm if it runs already."""
         async with self._moving:
-            if self._runs():
-                return
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "examples.chatbot.llm_server"),
-                *("--port", str(self._port), "--pace", str(self._pace)),
-                stdin=PIPE,
-                stdout=PIPE,
-                env=os.environ | {"DEMO_LLM_KEY": self.key},
-            )
-            self._port = await _printed_port(self._process)
+            await self._start()
 
     async def stop(self) -> None:
         """End the server at once, open streams included."""
         async with self._moving:
-            process, self._process = self._process, None
-            if process is None:
-                return
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
+            await self._stop()
 
     async def break_it(self, mode: str, count: int | None = None) -> None:
         """
         Let it misbehave as *mode* for *count* calls; ``down`` stops the process.
 
-        Raises `ValueError` for a mode that it does not know.
+        Raises `ValueError` for a mode that it does not know, and `Unavailable` if the
+        process does not answer.
         """
-        if mode == "down":
-            await self.stop()
-            return
-        await self.start()
-        wanted = {"mode": mode, "count": count}
-        answer = await self._control.post(self._faults, json=wanted)
+        async with self._moving:
+            if mode == "down":
+                await self._stop()
+                return
+            await self._start()
+            wanted = {"mode": mode, "count": count}
+            try:
+                answer = await self._control.post(self._faults, json=wanted)
+            except httpx2.TransportError as error:
+                raise Unavailable(
+                    "llm_unavailable", "The local model does not answer."
+                ) from error
         if answer.status_code == httpx2.codes.BAD_REQUEST:
             raise ValueError(answer.json()["error"]["message"])
         answer.raise_for_status()
+
+    async def _start(self) -> None:
+        if self._runs():
+            return
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "examples.chatbot.llm_server"),
+            *("--port", str(self._port), "--pace", str(self._pace)),
+            stdin=PIPE,
+            stdout=PIPE,
+            env=os.environ | {"DEMO_LLM_KEY": self.key},
+        )
+        self._port = await _printed_port(self._process)
+
+    async def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
     async def mode(self) -> str:
         """Return what is wrong with it now: ``none``, a fault, or ``down``."""

@@ -29,9 +29,11 @@ from resilient_auth import (
     StarletteAuth,
     TokenIssuer,
     TokenPolicy,
+    Unavailable,
 )
 
 _HOUR = 3600.0
+_PATIENCE = 30.0  # seconds for a process that the panel starts
 
 
 class _AnHourAgo:
@@ -58,6 +60,7 @@ class Panel:
     model: ChatModel
     local: LocalLLM | None  # None: a real provider answers, which nobody breaks
     outage: Outage
+    duplicating: asyncio.Lock = field(default_factory=asyncio.Lock)
     feed: Feed
     started_at: float = field(default_factory=time.time)
 
@@ -136,12 +139,27 @@ class Panel:
     async def _duplicate(self, request: Request) -> Response:
         """Define a second ``User`` in a process of its own, and show what it says."""
         await self.web.principal(request)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "examples.chatbot.duplicate_user"), stdout=PIPE
-        )
-        said, _ = await process.communicate()
+        async with self.duplicating:  # one at a time: each is a process
+            said = await _run("examples.chatbot.duplicate_user")
         self.feed.note("you_duplicated_user")
         return _private(json.loads(said))
+
+
+async def _run(module: str) -> bytes:
+    """Return what *module* prints when it is run, ended after `_PATIENCE` seconds."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module), stdout=PIPE
+    )
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        raise Unavailable("overloaded", "The machine is too busy for that.") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return said
 
 
 def _private(body: dict[str, object]) -> Response:

@@ -38,9 +38,14 @@ class Settings:
         if not (math.isfinite(self.pace) and self.pace >= 0):
             raise ValueError(f"DEMO_PACE is seconds from 0, not {self.pace}.")
         try:
-            make_url(self.database_url)
+            backend = make_url(self.database_url).get_backend_name()
         except ArgumentError:
             raise ValueError("DEMO_DATABASE_URL is not a database's URL.") from None
+        if backend not in ("sqlite", "postgresql"):
+            raise ValueError(
+                "DEMO_DATABASE_URL is sqlite+aiosqlite:///… or postgresql+asyncpg://…, "
+                f"not {backend}."
+            )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

@@ -172,12 +172,17 @@ class AnswerError(ResilientAuthError):
         reason: str = "",
         action: str = "",
     ) -> None:
-        problem = PROBLEMS[code]
+        problem = PROBLEMS.get(code)
+        if problem is None:
+            known = ", ".join(sorted(PROBLEMS))
+            raise ConfigError(f"There is no code {code!r}; the codes are {known}.")
+        if retry_after is not None and not isinstance(retry_after, int | float):
+            raise ConfigError("retry_after is a number of seconds, or None.")
         super().__init__(code if not reason else f"{code}: {reason}")
         self.code = code
         self.status: int = problem.status
         self.action: str = action or problem.action
-        self.detail: str = detail or problem.title
+        self.detail: str = _sayable(detail) or problem.title
         self.retry_after = retry_after
         self.reason: str = reason or code
         self.request_id = ""
@@ -297,6 +302,11 @@ class UnusableAnswer(Unavailable):
     def __init__(self, kind: str) -> None:
         super().__init__("llm_unavailable", reason=f"unusable answer: {kind}")
         self.kind = kind
+
+
+def _sayable(detail: object) -> str:
+    """Return *detail* as text that UTF-8 can carry; a bad one must not cost a 500."""
+    return str(detail).encode("utf-8", "replace").decode("utf-8")
 
 
 def _whole_seconds(seconds: float) -> int:

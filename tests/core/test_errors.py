@@ -97,6 +97,33 @@ def test_a_401_carries_its_challenge(code: str, expected: str) -> None:
     assert expected == Refused(code).headers()["WWW-Authenticate"]
 
 
+@pytest.mark.parametrize("detail", ["\ud800", 7, None, b"x"])
+def test_any_detail_can_be_answered(detail: Any) -> None:
+    """It often quotes what a client sent; answering must not fail in its turn."""
+    error = Refused("request_invalid", detail)
+    body = json.dumps(error.problem(), ensure_ascii=False)
+
+    assert body.encode("utf-8")
+    assert isinstance(error.detail, str)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda: Refused("nope"), id="code"),
+        pytest.param(lambda: Refused(None), id="no-code"),  # type: ignore[arg-type] - a mistake
+        pytest.param(
+            lambda: Refused("rate_limited", retry_after="soon"),  # type: ignore[arg-type] - a mistake
+            id="wait",
+        ),
+    ],
+)
+def test_an_error_cannot_be_built_wrong(build: Any) -> None:
+    """A typing mistake is told where it is made, with what would be right."""
+    with pytest.raises(ConfigError):
+        build()
+
+
 def test_detail_and_action_may_be_the_callers() -> None:
     """What to do can depend on what else came; the code stays."""
     error = Refused("token_missing", "Send a token.", action="refresh")

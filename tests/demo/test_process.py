@@ -9,9 +9,11 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
@@ -164,6 +166,7 @@ class TestStart:
             ("DEMO_DATA", "/dev/null"),
             ("DEMO_DATABASE_URL", "postgresql+asyncpg://ann:secret@127.0.0.1:1/x"),
             ("DEMO_DATABASE_URL", "no address"),
+            ("DEMO_DATABASE_URL", "mysql+aiomysql://ann:secret@127.0.0.1:1/x"),
         ],
     )
     def test_an_unfit_environment_says_so(
@@ -204,6 +207,83 @@ class TestStart:
 
         assert answer.is_redirect
         assert demo.address == answer.headers["location"]
+
+
+class TestPressure:
+    """What a page does in its worst moment, or a person with curl."""
+
+    def test_twenty_sends_into_a_new_conversation(
+        self, demo: Program, page: httpx2.Client
+    ) -> None:
+        """All race to make the conversation, and pairs of them to store one message."""
+        demo.start()
+        log_in(page, demo)
+        with ThreadPoolExecutor(20) as pool:
+            ends = list(
+                pool.map(
+                    lambda n: say(page, demo, f"word {n // 2}", f"key-{n // 2:04}"),
+                    range(20),
+                )
+            )
+        asked = [each for each in messages(page, demo) if each["role"] == "user"]
+
+        assert ["complete"] * 20 == [each["status"] for each in ends]
+        assert 10 == len(asked)
+
+    @pytest.mark.parametrize("name", ["%00", "a", "x" * 37, "../secret"])
+    def test_an_impossible_conversation_is_refused(
+        self, demo: Program, page: httpx2.Client, name: str
+    ) -> None:
+        """PostgreSQL takes no NUL; asked for one it fails, which would be a 500."""
+        demo.start()
+        log_in(page, demo)
+        answer = page.get(f"{demo.address}/api/conversations/{name}")
+
+        assert answer.status_code in (400, 404)
+
+    def test_a_model_that_hangs_is_an_outage(
+        self, demo: Program, page: httpx2.Client
+    ) -> None:
+        """Its process is stopped, not dead: nothing answers, and nobody crashes."""
+        demo.start()
+        log_in(page, demo)
+        server = child(demo, "examples.chatbot.llm_server")
+        os.kill(server, signal.SIGSTOP)
+        try:
+            answer = page.post(f"{demo.address}/demo/llm", json={"mode": "429"})
+        finally:
+            os.kill(server, signal.SIGCONT)
+
+        assert (503, "llm_unavailable") == (answer.status_code, answer.json()["code"])
+        assert page.post(f"{demo.address}/demo/llm", json={"mode": "none"}).is_success
+
+    def test_many_hands_on_the_panel(self, demo: Program, page: httpx2.Client) -> None:
+        """Down, up and down again at once: each is answered, and one of them wins."""
+        demo.start()
+        log_in(page, demo)
+        modes = ["down", "none", "429", "down", "500", "none"] * 2
+        with ThreadPoolExecutor(len(modes)) as pool:
+            statuses = set(
+                pool.map(
+                    lambda mode: (
+                        page.post(
+                            f"{demo.address}/demo/llm", json={"mode": mode}
+                        ).status_code
+                    ),
+                    modes,
+                )
+            )
+
+        assert {200} == statuses
+
+
+def child(demo: Program, module: str) -> int:
+    """Return the process id of the demo's child that runs *module*."""
+    assert demo._process is not None
+    for each in psutil.Process(demo._process.pid).children(recursive=True):
+        if module in each.cmdline():
+            return each.pid
+    raise AssertionError(f"{module} does not run")
 
 
 class TestEnd:

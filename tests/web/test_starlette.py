@@ -1,6 +1,7 @@
 """Starlette keeps the wire's promises, and what is Starlette's own."""
 
 import asyncio
+import contextlib
 import functools
 import json
 import threading
@@ -23,6 +24,7 @@ from resilient_auth import (
     AsyncAuth,
     ConfigError,
     Identity,
+    Refused,
     StarletteAuth,
     Unavailable,
 )
@@ -40,7 +42,7 @@ from resilient_auth.testing.wire import World
 from resilient_auth.testing.wire.promises import assert_refused
 from resilient_auth.testing.wire.setup import PAGE
 from resilient_auth.testing.wire.world import bearer
-from resilient_auth.web.asgi import App
+from resilient_auth.web.asgi import App, read_bounded
 
 
 def auth_of(setup: WireSetup) -> AsyncAuth:
@@ -166,6 +168,38 @@ def test_required_guards_both_kinds_of_endpoints(
 
     assert_refused(world.send("GET", "/"), "token_missing")
     assert b"ann" == world.send("GET", "/", [bearer(world.login().access)]).body
+
+
+class Greeter:
+    """An object with an asynchronous ``__call__``."""
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer as `agreet` does."""
+        return await agreet(request)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        pytest.param(Greeter(), id="object"),
+        pytest.param(functools.partial(agreet), id="partial"),
+    ],
+)
+def test_required_guards_what_is_awaited_in_disguise(
+    build: Build, endpoint: Any
+) -> None:
+    """A coroutine function may be wrapped; called in a thread it would never run."""
+    world = build(lambda web: [Route("/", web.required()(endpoint))])
+    grant = world.login()
+
+    assert 200 == world.send("GET", "/", [bearer(grant.access)]).status
+
+
+@pytest.mark.parametrize("endpoint", [Greeter, None, "greet"])
+def test_required_refuses_what_it_cannot_guard(endpoint: Any) -> None:
+    """A class is made anew for each request; told when decorated, not as a 500."""
+    with pytest.raises(ConfigError, match="guards functions"):
+        web_of(WireSetup()).required()(endpoint)
 
 
 def test_required_keeps_the_name_of_an_endpoint() -> None:
@@ -514,3 +548,81 @@ def test_a_body_that_comes_in_many_pieces(build: Build) -> None:
     assert 200 == whole.status
     assert_refused(endless, "body_too_large")
     assert (408, None) == (gone.status, gone.error)
+
+
+async def reads_all(request: Request) -> Response:
+    """Answer once the whole body came."""
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def breaks_after(request: Request) -> Response:
+    """Have a bug of its own while the client goes away."""
+    with contextlib.suppress(Exception):
+        await request.body()
+    raise RuntimeError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "crash"),
+    [
+        pytest.param(reads_all, "NoneType", id="gone"),
+        pytest.param(breaks_after, "RuntimeError", id="bug"),
+    ],
+)
+def test_a_client_that_hangs_up_is_no_crash(
+    build: Build, endpoint: Any, crash: str
+) -> None:
+    """It would stand in the error log for every closed laptop; a bug still does."""
+    world = build(lambda _: [Route("/upload", endpoint, methods=["POST"])])
+    app = world.transport._app  # type: ignore[attr-defined]
+    request = WireRequest(method="POST", target="/upload", headers=())
+    response = asyncio.run(exchange(app, request, chunks=[b"x"], hangs_up=True))
+
+    assert crash == type(response.error).__name__
+
+
+@pytest.mark.parametrize("end", ["http.request", "http.disconnect"])
+async def test_the_rest_of_a_refused_body_is_read(end: str) -> None:
+    """A server that closes meanwhile resets, and the client never sees the 413."""
+    chunk = {"type": "http.request", "body": b"x" * 100_000, "more_body": True}
+    messages = [chunk] * 20 + [{**chunk, "type": end, "more_body": False}]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    with pytest.raises(Refused, match="body_too_large"):
+        await read_bounded(receive)
+
+    assert [] == messages
+
+
+async def test_the_rest_of_a_body_is_not_read_for_ever() -> None:
+    """Whoever sends without end is answered all the same."""
+    pieces = 0
+
+    async def receive() -> Any:
+        nonlocal pieces
+        pieces += 1
+        return {"type": "http.request", "body": b"x" * 1_000_000, "more_body": True}
+
+    with pytest.raises(Refused, match="body_too_large"):
+        await read_bounded(receive)
+
+    assert 12 > pieces
+
+
+def test_claims_too_long_for_a_cookie_leave_no_session() -> None:
+    """The developer's mistake is a 500, and no session is left that nobody has."""
+    setup = WireSetup()
+    web = StarletteAuth(
+        auth_of(setup),
+        setup.site,
+        authenticate=lambda _: Identity(subject="ann", claims={"x": "y" * 4000}),
+    )
+    world = World(setup, AsgiTransport(web.wrap(application(web))))
+    response = world.log_in()
+    world.transport.close()
+
+    assert 500 == response.status
+    assert isinstance(response.error, ValueError)
+    assert [] == setup.store.of_subject("ann", now=0)

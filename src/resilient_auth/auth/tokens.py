@@ -61,8 +61,12 @@ class TokenIssuer:
         """Return composed *claims* signed; `ValueError` if the token is too long."""
         payload = write_object(claims)
         token = sign_jws(payload, self._ring.signing, typ=ACCESS_TOKEN_TYPE)
-        if len(token) > self._policy.max_token_bytes:
-            raise ValueError("The claims make a token longer than max_token_bytes.")
+        longest = min(self._policy.max_issued_bytes, self._policy.max_token_bytes)
+        if len(token) > longest:
+            raise ValueError(
+                f"The claims make a token of {len(token)} bytes, longer than {longest} "
+                "(max_issued_bytes, max_token_bytes). Put fewer claims into it."
+            )
         return token
 
 

@@ -26,6 +26,7 @@ RESERVED = frozenset(
     | {"auth_time", "amr", "cnf", "client_id"}
 )
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
+MAX_ISSUED_BYTES = 4000  # with its name, a cookie that every browser stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class TokenPolicy:
 
     *max_ttl* is the longest ``exp - iat`` that is accepted; *leeway* is what clocks may
     differ by (at most 300); *max_token_bytes* is checked before anything is parsed.
+    *max_issued_bytes* is the longest token that is made: by default one that fits into
+    a cookie. Raise it, up to *max_token_bytes*, where no browser stores tokens.
     """
 
     issuer: str
@@ -43,6 +46,7 @@ class TokenPolicy:
     max_ttl: int = 86_400
     leeway: int = 30
     max_token_bytes: int = MAX_TOKEN_BYTES
+    max_issued_bytes: int = MAX_ISSUED_BYTES
 
     def __post_init__(self) -> None:
         if not is_identifier(self.issuer) or not is_identifier(self.audience):
@@ -51,17 +55,18 @@ class TokenPolicy:
                 'such as issuer="https://api.example.com".'
             )
         # A float would go into exp, and every verifier would refuse the token.
-        numbers = (self.access_ttl, self.max_ttl, self.leeway, self.max_token_bytes)
-        if any(type(each) is not int for each in numbers):
-            raise ConfigError(
-                "access_ttl, max_ttl, leeway and max_token_bytes are whole numbers."
-            )
+        numbers = ("access_ttl", "max_ttl", "leeway")
+        for name in (*numbers, "max_token_bytes", "max_issued_bytes"):
+            if type(getattr(self, name)) is not int:
+                raise ConfigError(f"{name} is a whole number.")
         if not 0 < self.access_ttl <= self.max_ttl:
             raise ConfigError("access_ttl must be positive and at most max_ttl.")
         if not 0 <= self.leeway <= 300:
             raise ConfigError("leeway is 0 to 300 seconds; beyond that, fix the clock.")
         if not 512 <= self.max_token_bytes <= 65_536:
             raise ConfigError("max_token_bytes is 512 to 65,536.")
+        if not 256 <= self.max_issued_bytes <= 65_536:
+            raise ConfigError("max_issued_bytes is 256 to 65,536.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

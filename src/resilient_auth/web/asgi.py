@@ -12,6 +12,7 @@ body of the application's own handler stays, and the exception goes on to the se
 which logs it once.
 """
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
@@ -33,6 +34,8 @@ Probe = Callable[[], Awaitable[Answer]]
 
 _STOCK_BODY = b"Internal Server Error"
 _MAX_HELD = 65_536
+_MAX_DRAINED = 8_000_000  # bytes of a refused body that are read and dropped
+_DRAIN_SECONDS = 2.0
 _READS = ("GET", "HEAD")
 #: The last message of an application whose WebSocket can still be closed.
 _OPEN = ("", "websocket.accept", "websocket.send")
@@ -75,10 +78,11 @@ class Wrap:
             await _Outlet(send, [_request_id()]).answer(self._preflight(view, asked))
             return
         outlet = _Outlet(send, [*self._site.cors.actual(origin), _request_id()])
+        inlet = _Inlet(receive)
         probe = self._probes.get(view.path) if view.method in _READS else None
         try:
             if probe is None:
-                await self._app(scope, receive, outlet)
+                await self._app(scope, inlet, outlet)
             else:
                 await outlet.answer(await probe())
         except AnswerError as error:
@@ -86,6 +90,10 @@ class Wrap:
                 raise
             await outlet.answer(self._refusals.answer(view, error))
         except Exception as error:
+            if inlet.has_ended(error):
+                gone = Refused("request_timeout", reason="the client went away")
+                self._refusals.tell(view, gone)
+                return
             answer = self._refusals.failure(view, error)
             if outlet.holds_own_body:
                 await outlet.release()
@@ -135,6 +143,24 @@ class Wrap:
                 close = {"type": "websocket.close", "code": code, "reason": error.code}
                 with suppress(OSError):  # the client went away first (ASGI 2.4)
                     await send(close)
+
+
+class _Inlet:
+    """The way in of one request: notes that the client went away."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_gone = False
+
+    async def __call__(self) -> Message:
+        """Return the next message for the application."""
+        message = await self._receive()
+        self._is_gone = self._is_gone or message["type"] == "http.disconnect"
+        return message
+
+    def has_ended(self, error: Exception) -> bool:
+        """Say whether *error* is only how a framework tells that the client went."""
+        return self._is_gone and type(error).__name__ == "ClientDisconnect"
 
 
 class _Outlet:
@@ -215,18 +241,38 @@ def view_of(scope: Scope) -> RequestView:
 
 
 async def read_bounded(receive: Receive) -> bytes:
-    """Return a request's body; `Refused` as soon as it passes `wire.MAX_BODY`."""
+    """Return a request's body; `Refused` if it passes `wire.MAX_BODY`."""
     body = b""
     more = True
     while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused("request_timeout", reason="the client went away")
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+        piece, more = await _next_piece(receive)
+        body += piece
         if len(body) > MAX_BODY:
+            await _drain(receive, more=more)
             raise Refused("body_too_large", f"At most {MAX_BODY} bytes.")
     return body
+
+
+async def _drain(receive: Receive, *, more: bool) -> None:
+    """
+    Drop the rest of a body, within limits.
+
+    A server that answers and closes while a client still sends resets the connection,
+    and then many clients never see the answer.
+    """
+    left = _MAX_DRAINED
+    with suppress(TimeoutError, Refused):  # or the client went away
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while more and left > 0:
+                piece, more = await _next_piece(receive)
+                left -= len(piece)
+
+
+async def _next_piece(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Refused("request_timeout", reason="the client went away")
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _names_origin(vary: bytes) -> bool:

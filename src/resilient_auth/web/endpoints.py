@@ -6,6 +6,7 @@ writes the `Answer`; so all adapters agree to the byte.
 """
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -51,6 +52,10 @@ class AsyncEndpoints:
     def __init__(
         self, auth: AsyncAuth, site: Deployment, authenticate: Authenticate
     ) -> None:
+        if not isinstance(auth, AsyncAuth):
+            raise ConfigError("This adapter is asynchronous: give it an AsyncAuth.")
+        if not isinstance(site, Deployment):
+            raise ConfigError("site is a Deployment: it says where the pages live.")
         if not callable(authenticate):
             raise ConfigError("authenticate is a function of the login's credentials.")
         self.refusals: Refusals = Refusals(auth, site)
@@ -136,6 +141,7 @@ class AsyncEndpoints:
         return wire.json_answer(200, body_of)
 
     async def _refresh(self, view: RequestView) -> Answer:
+        wire.refuse_query_token(view)
         given = wire.read_refresh_token(view)
         cookie = self._refresh_cookie(view)
         if given and cookie and given != cookie:
@@ -151,8 +157,9 @@ class AsyncEndpoints:
     async def _logout(self, view: RequestView) -> Answer:
         session_id = self._leaving(view)
         if session_id and b"all=1" in view.query.split(b"&"):
-            session = await self._auth.session(session_id)
-            await self._auth.revoke_all(session.subject, reason="logout")
+            with suppress(Refused):  # it is over: it has no say over the others
+                session = await self._auth.session(session_id)
+                await self._auth.revoke_all(session.subject, reason="logout")
         elif session_id:
             await self._auth.logout(session_id)
         return wire.json_answer(
@@ -259,7 +266,7 @@ class AsyncEndpoints:
 
 async def _call(authenticate: Authenticate, credentials: Mapping[str, Any]) -> Verdict:
     """Await a coroutine function; run a plain one in the loop's bounded thread pool."""
-    if _is_async(authenticate):
+    if is_async(authenticate):
         result = authenticate(credentials)
     else:
         result = await asyncio.to_thread(_call_in_thread, authenticate, credentials)
@@ -277,7 +284,10 @@ def _call_in_thread(
         raise RuntimeError("authenticate raised StopIteration") from error
 
 
-def _is_async(function: Callable[..., object]) -> bool:
+def is_async(function: Callable[..., object]) -> bool:
+    """Say whether calling *function*, a partial or an object gives an awaitable."""
+    while isinstance(function, functools.partial):
+        function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         type(function).__call__
     )

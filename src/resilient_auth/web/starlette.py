@@ -27,7 +27,7 @@ from resilient_auth.web.asgi import (
     read_bounded,
     view_of,
 )
-from resilient_auth.web.endpoints import AsyncEndpoints, Authenticate
+from resilient_auth.web.endpoints import AsyncEndpoints, Authenticate, is_async
 from resilient_auth.web.wire import require_scopes
 
 Endpoint = Callable[..., Any]
@@ -100,6 +100,13 @@ class StarletteAuth:
     def _guarded(
         self, endpoint: Endpoint, recent: int | None, scopes: frozenset[str]
     ) -> Callable[[Request], Awaitable[Any]]:
+        if inspect.isclass(endpoint) or not callable(endpoint):
+            raise ConfigError(
+                "required() guards functions; in an HTTPEndpoint's method call "
+                "`await web.principal(request)`."
+            )
+        awaited = is_async(endpoint)
+
         @functools.wraps(endpoint)
         async def guarded(request: Request) -> Any:
             who = await self.principal(request)
@@ -107,7 +114,7 @@ class StarletteAuth:
             if recent is not None:
                 self._auth.require_recent(who, max_age=recent)
             request.state.principal = who
-            if inspect.iscoroutinefunction(endpoint):
+            if awaited:
                 return await endpoint(request)
             return await run_in_threadpool(endpoint, request)
 

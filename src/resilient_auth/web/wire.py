@@ -54,8 +54,7 @@ def find_credential(view: RequestView, cookies: SessionCookies) -> Credential | 
     Raises `Refused` for a header that is not one Bearer token (RFC 6750 §2.1), for
     header and cookie that disagree, and for a token in the query string.
     """
-    if _QUERY_TOKEN.search(view.query):
-        raise Refused("token_invalid", reason="a token in the query string")
+    refuse_query_token(view)
     cookie = cookies_of(view, cookies).get(cookies.access.name)
     bearer = _bearer(view)
     if bearer is not None and cookie is not None and bearer != cookie:
@@ -65,6 +64,12 @@ def find_credential(view: RequestView, cookies: SessionCookies) -> Credential | 
     if cookie is not None:
         return Credential(cookie, from_cookie=True)
     return None
+
+
+def refuse_query_token(view: RequestView) -> None:
+    """Refuse a token in the query string, which ends in logs and in Referer headers."""
+    if _QUERY_TOKEN.search(view.query):
+        raise Refused("token_invalid", reason="a token in the query string")
 
 
 def read_body(view: RequestView) -> dict[str, Any]:
