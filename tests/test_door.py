@@ -68,6 +68,7 @@ def test_a_name_loads_only_what_it_needs() -> None:
     ("name", "driver", "extra"),
     [
         ("SQLAlchemyStore", "sqlalchemy", "sqlalchemy"),
+        ("RedisStore", "redis", "redis"),
         ("StarletteAuth", "starlette", "starlette"),
         ("PasswordHasher", "argon2", "passwords"),
     ],

@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from resilient_auth.stores.base import AsyncSessionStore as AsyncSessionStore
     from resilient_auth.stores.base import SessionStore as SessionStore
     from resilient_auth.stores.memory import MemoryStore as MemoryStore
+    from resilient_auth.stores.redis import AsyncRedisStore as AsyncRedisStore
+    from resilient_auth.stores.redis import RedisStore as RedisStore
     from resilient_auth.stores.sqlalchemy import (
         AsyncSQLAlchemyStore as AsyncSQLAlchemyStore,
     )
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 #: Public name → the module that is its home.
 _HOMES = {
     "AsyncAuth": "auth.sessions",
+    "AsyncRedisStore": "stores.redis",
     "AsyncSQLAlchemyStore": "stores.sqlalchemy",
     "AsyncSessionStore": "stores.base",
     "Auth": "auth.sessions",
@@ -106,6 +109,7 @@ _HOMES = {
     "ModelReport": "orm.report",
     "PasswordHasher": "auth.passwords",
     "Principal": "auth.shell",
+    "RedisStore": "stores.redis",
     "Refused": "errors",
     "Resilience": "resilience.calls",
     "ResilientAuthError": "errors",
@@ -131,10 +135,16 @@ _HOMES = {
     "read_cookies": "core.cookies",
 }
 #: A driver's module → the extra that installs it.
-_EXTRAS = {"sqlalchemy": "sqlalchemy", "starlette": "starlette", "argon2": "passwords"}
+_EXTRAS = {
+    "argon2": "passwords",
+    "redis": "redis",
+    "sqlalchemy": "sqlalchemy",
+    "starlette": "starlette",
+}
 
 __all__ = [
     "AsyncAuth",
+    "AsyncRedisStore",
     "AsyncSQLAlchemyStore",
     "AsyncSessionStore",
     "Auth",
@@ -168,6 +178,7 @@ __all__ = [
     "ModelReport",
     "PasswordHasher",
     "Principal",
+    "RedisStore",
     "Refused",
     "Resilience",
     "ResilientAuthError",

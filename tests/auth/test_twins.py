@@ -5,10 +5,18 @@ import re
 from pathlib import Path
 
 from resilient_auth.auth import sessions
-from resilient_auth.stores import base
+from resilient_auth.stores import base, redis
 
 #: What only the asynchronous twin says: its names, and what it takes besides.
-ASYNC_WORDS = r"as_async_|OnRefresh \| (?=Async)|\bAsync| \| MemoryStore(?= \| None)"
+ASYNC_WORDS = "|".join(
+    (
+        "as_async_",
+        r"(?<=redis\.)asyncio\.",
+        r"OnRefresh \| (?=Async)",
+        r"\bAsync",
+        r" \| MemoryStore(?= \| None)",
+    )
+)
 
 
 class StripAwait(ast.NodeTransformer):
@@ -48,6 +56,11 @@ def test_auth_twins_are_one_text() -> None:
 def test_store_protocols_are_one_text() -> None:
     """A verb that only one kind of store had would split the shells."""
     assert text_of(base, "SessionStore") == text_of(base, "AsyncSessionStore")
+
+
+def test_redis_stores_are_one_text() -> None:
+    """Which step comes first is what a crash is survived by; it is said twice."""
+    assert text_of(redis, "RedisStore") == text_of(redis, "AsyncRedisStore")
 
 
 def test_the_comparison_can_fail() -> None:

@@ -4,10 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from resilient_auth import AsyncSQLAlchemyStore, MemoryStore, SQLAlchemyStore
+from resilient_auth import (
+    AsyncRedisStore,
+    AsyncSQLAlchemyStore,
+    MemoryStore,
+    RedisStore,
+    SQLAlchemyStore,
+)
 from resilient_auth.stores.sqlalchemy import metadata
 from resilient_auth.testing import BlockingStore, StoreContract
 
@@ -87,5 +94,38 @@ class TestAsyncPostgreSQL(StoreContract):
         store = blocking(
             create_async_engine(postgres.set(drivername="postgresql+asyncpg"))
         )
+        yield store
+        store.close()
+
+
+class TestRedis(StoreContract):
+    """A real Valkey through redis-py, whether the client decodes or not."""
+
+    @pytest.fixture(params=[False, True], ids=["bytes", "text"])
+    def store(
+        self, request: pytest.FixtureRequest, valkey: str
+    ) -> Iterator[RedisStore]:
+        """Yield an empty store, closed afterwards."""
+        with redis.Redis.from_url(valkey, decode_responses=request.param) as client:
+            client.flushdb()
+            yield RedisStore(client)
+
+
+class TestAsyncRedis(StoreContract):
+    """The same through redis-py's own loop."""
+
+    @pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
+    def store(
+        self, request: pytest.FixtureRequest, valkey: str
+    ) -> Iterator[BlockingStore]:
+        """Yield an empty store, closed afterwards."""
+        client = redis.asyncio.Redis.from_url(valkey, protocol=request.param)
+
+        async def make() -> AsyncRedisStore:
+            """Empty the database and return the store."""
+            await client.flushdb()
+            return AsyncRedisStore(client)
+
+        store = BlockingStore(make, client.aclose)
         yield store
         store.close()

@@ -22,6 +22,11 @@ _OUTAGES = frozenset(
         "OperatorInterventionError",  # asyncpg: 57, starting, stopping, cancelled
         "ConnectionError",  # standard library and redis-py
         "TimeoutError",  # standard library, SQLAlchemy's pool, redis-py
+        "ReadOnlyError",  # redis-py: a replica, in a fail-over
+        "OutOfMemoryError",  # redis-py: the server is full and evicts nothing
+        "TryAgainError",  # redis-py: the slot is on its way to another node
+        "ClusterError",  # redis-py: the cluster is down, or sent us in circles
+        "RedisClusterException",  # redis-py: no node of the cluster answers
         "gaierror",
     }
 )

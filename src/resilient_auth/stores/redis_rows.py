@@ -1,0 +1,152 @@
+"""How does a session look in Redis? A hash, and its id in three sorted sets."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from resilient_auth.core.sessions import Session
+from resilient_auth.core.text import MAX_NUMBER, freeze, is_identifier, write_object
+from resilient_auth.errors import ConfigError
+
+#: Seconds for which what ended is kept, by the server's own clock. `Auth.purge` drops
+#: it after a day by the caller's; the second day is for clocks that differ.
+KEEP = 172_800
+#: Seconds for which a used one-time token outlives its expiry, for such clocks.
+KEEP_USED = 3_600
+
+#: The highest score, and everything below it.
+ALWAYS = MAX_NUMBER
+
+Argument = bytes | int
+
+
+class Keys:
+    """
+    The names of the keys under *prefix*.
+
+    A session's carries its id as the hash tag, so that sessions spread over a cluster.
+    *revoked* are the ids of ended sessions by the time of their end, and *ends* those
+    of all sessions by a time before which they do not end by themselves.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        if not is_identifier(prefix) or "{" in prefix or "}" in prefix:
+            raise ConfigError("prefix is a plain text without braces, such as 'ra'.")
+        self._prefix = prefix
+        self.revoked = _encoded(f"{prefix}:revoked")
+        self.ends = _encoded(f"{prefix}:ends")
+
+    def session(self, session_id: str) -> bytes:
+        """Return the key of a session's hash."""
+        return _encoded(f"{self._prefix}:session:{{{session_id}}}")
+
+    def subject(self, subject: str) -> bytes:
+        """Return the key of the ids of a subject's sessions, by their absolute end."""
+        return _encoded(f"{self._prefix}:subject:{{{subject}}}")
+
+    def used(self, token_id: str) -> bytes:
+        """Return the key of a one-time token that was used."""
+        return _encoded(f"{self._prefix}:used:{{{token_id}}}")
+
+
+def to_row(session: Session) -> list[Argument]:
+    """Return the names and values of a new session's hash, for `OPEN`."""
+    fixed = {
+        "subject": session.subject,
+        "device": session.device,
+        "amr": session.amr,
+        "remember": session.remember,
+        "auth_time": session.auth_time,
+    }
+    row: dict[bytes, Argument] = {
+        b"fixed": write_object(fixed),
+        b"claims": write_object(session.claims),
+        b"generation": session.generation,
+        b"kid": session.kid.encode(),
+        b"rotated_at": session.rotated_at,
+        b"idle_expires_at": session.idle_expires_at,
+        b"expires_at": session.expires_at,
+    }
+    if session.revoked_at is not None:
+        row[b"revoked_at"] = session.revoked_at
+        row[b"revoked_reason"] = session.revoked_reason.encode()
+    return [each for pair in row.items() for each in pair]
+
+
+def read_row(session_id: str, row: Sequence[Any] | None) -> Session | None:
+    """Return the session that a script returned (bytes or text), None for nothing."""
+    if row is None or row[0] is None:
+        return None
+    (
+        fixed,
+        claims,
+        generation,
+        kid,
+        rotated_at,
+        idle_expires_at,
+        expires_at,
+        revoked_at,
+        reason,
+    ) = row
+    said = json.loads(fixed)
+    return Session(
+        id=session_id,
+        subject=said["subject"],
+        claims=freeze(json.loads(claims)),
+        device=said["device"],
+        amr=tuple(said["amr"]),
+        remember=said["remember"],
+        generation=int(generation),
+        kid=to_text(kid),
+        auth_time=said["auth_time"],
+        rotated_at=int(rotated_at),
+        idle_expires_at=int(idle_expires_at),
+        expires_at=int(expires_at),
+        revoked_at=None if revoked_at is None else int(revoked_at),
+        revoked_reason="" if reason is None else to_text(reason),
+    )
+
+
+def rotation(
+    generation: int,
+    *,
+    call: str,
+    kid: str,
+    now: int,
+    idle: int,
+    grace: int,
+    claims: Mapping[str, Any] | None,
+) -> tuple[Argument, ...]:
+    """Return the arguments of `ROTATE`."""
+    return (
+        call.encode(),
+        generation,
+        generation + 1,
+        now,
+        now - grace,
+        now + idle,
+        kid.encode(),
+        b"" if claims is None else write_object(claims),
+        idle + KEEP,
+    )
+
+
+def noted(score: int, *ids: str, now: int) -> list[Argument]:
+    """Return the arguments of `NOTE` for *ids* that matter until *score*."""
+    ahead = max(score - now, 0)
+    return [now - KEEP, ahead + KEEP, score, *map(_encoded, ids)]
+
+
+def forgotten(below: int, *ids: str) -> list[Argument]:
+    """Return the arguments of `FORGET`."""
+    return [below, *map(_encoded, ids)]
+
+
+def to_text(said: bytes | str) -> str:
+    """Return text, whether the client decodes its answers or not."""
+    return said if isinstance(said, str) else said.decode()
+
+
+def _encoded(text: str) -> bytes:
+    # What no row can hold may still be asked for, and is not found.
+    return text.encode("utf-8", "surrogatepass")
