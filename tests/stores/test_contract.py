@@ -129,3 +129,58 @@ class TestAsyncRedis(StoreContract):
         store = BlockingStore(make, client.aclose)
         yield store
         store.close()
+
+
+class TestRedisCluster(StoreContract):
+    """A cluster refuses a script that touches keys of two slots."""
+
+    @pytest.fixture
+    def store(self, valkey_cluster: str) -> Iterator[RedisStore]:
+        """Yield an empty store, closed afterwards."""
+        with redis.RedisCluster.from_url(valkey_cluster) as client:
+            client.flushdb()
+            yield RedisStore(client)
+
+
+class TestAsyncRedisCluster(StoreContract):
+    """The same through the loop."""
+
+    @pytest.fixture
+    def store(self, valkey_cluster: str) -> Iterator[BlockingStore]:
+        """Yield an empty store, closed afterwards."""
+        clients = []
+
+        async def make() -> AsyncRedisStore:
+            """Empty the database and return the store."""
+            client = redis.asyncio.RedisCluster.from_url(valkey_cluster)
+            clients.append(client)
+            await client.flushdb()
+            return AsyncRedisStore(client)
+
+        async def close() -> None:
+            """Close the client in its own loop."""
+            await clients[0].aclose()
+
+        store = BlockingStore(make, close)
+        yield store
+        store.close()
+
+
+class TestRedisSaysEverythingTwice(StoreContract):
+    """A driver repeats a command whose answer was lost; nobody can tell."""
+
+    @pytest.fixture
+    def store(self, valkey: str) -> Iterator[RedisStore]:
+        """Yield an empty store, closed afterwards."""
+        with Stammering.from_url(valkey) as client:
+            client.flushdb()
+            yield RedisStore(client)
+
+
+class Stammering(redis.Redis):
+    """A client that sends each script twice and hears the second answer."""
+
+    def evalsha(self, *said: object) -> object:
+        """Lose the first answer."""
+        super().evalsha(*said)
+        return super().evalsha(*said)

@@ -97,18 +97,19 @@ end
 return {_ROW}
 """)
 
-#: (before) → 1 if the session had ended before that and is deleted
+#: (before) → 1 if the session had ended before that and is gone, 0 if it stays
 DROP = Script("""
 local row = redis.call('HMGET', KEYS[1], 'idle_expires_at', 'expires_at', 'revoked_at')
 if not row[1] then
-  return 0
+  return 1
 end
 local ended_at = row[3] and tonumber(row[3])
   or math.min(tonumber(row[1]), tonumber(row[2]))
 if ended_at >= tonumber(ARGV[1]) then
   return 0
 end
-return redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1])
+return 1
 """)
 
 #: (forget below, seconds to keep, score, member, …): an index only ever learns later

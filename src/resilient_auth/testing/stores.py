@@ -240,6 +240,17 @@ class StoreContract:
         assert store.find("revoked!" * 4) is None
         assert store.ended_since(0) == []
 
+    def test_purging_spares_who_lived_on(self, store: SessionStore) -> None:
+        """An index that knows the first end alone would log out the busy."""
+        store.open(a_session())
+        row = self.rotate(store, now=NOW + IDLE - 1)
+
+        assert row is not None
+        assert store.purge(NOW + IDLE + 1, limit=100) == 0
+        assert row == store.find("s" * 32)
+        assert store.purge(row.idle_expires_at + 1, limit=100) == 1
+        assert store.find("s" * 32) is None
+
     def test_purging_is_bounded(self, store: SessionStore) -> None:
         """A big clean-up is many small ones, so that no table is locked for long."""
         for n in range(7):
