@@ -3,7 +3,7 @@
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -36,8 +36,8 @@ def postgres() -> Iterator[sa.URL]:
 class StartValkey(Protocol):
     """What the fixture ``start_valkey`` gives."""
 
-    def __call__(self, *, port: int = 0, **config: str) -> ValkeyServer:
-        """Start a Valkey with *config*; without a *port* it has a socket alone."""
+    def __call__(self, *, tcp: bool = False, **config: str) -> ValkeyServer:
+        """Start a Valkey with *config*, on a socket and, with *tcp*, a free port."""
         ...
 
 
@@ -46,11 +46,11 @@ def start_valkey() -> Iterator[StartValkey]:
     """Start Valkeys of our own, each with an append-only file it can return from."""
     with ExitStack() as started:
 
-        def start(*, port: int = 0, **config: str) -> ValkeyServer:
+        def start(*, tcp: bool = False, **config: str) -> ValkeyServer:
             # Short, since a socket's path has room for about a hundred characters.
             folder = started.enter_context(tempfile.TemporaryDirectory(prefix="ra-vk-"))
             server = ValkeyServer(
-                port=port,
+                port=free_port() if tcp else 0,
                 data_dir=Path(folder),
                 unix_socket_path=Path(folder) / "socket",
                 config={"appendonly": "yes", "appendfsync": "always"}
@@ -71,15 +71,25 @@ def valkey(start_valkey: StartValkey) -> str:
 
 
 @pytest.fixture(scope="session")
-def valkey_cluster(start_valkey: StartValkey) -> str:
-    """Return the address of a cluster of one, which is as strict about slots."""
-    port = free_port()
-    start_valkey(port=port, cluster_enabled="yes", cluster_port=str(free_port()))
-    with redis.Redis(port=port) as client:
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
-        while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
-            pass  # it is in a moment, and the test has a timeout
-    return f"redis://127.0.0.1:{port}"
+def start_cluster(start_valkey: StartValkey) -> Callable[[], ValkeyServer]:
+    """Start clusters of one, which are as strict about slots as those of many."""
+
+    def start() -> ValkeyServer:
+        bus = str(free_port())
+        server = start_valkey(tcp=True, cluster_enabled="yes", cluster_port=bus)
+        with redis.Redis(port=server.port) as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+            while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+                pass  # it is in a moment, and the test has a timeout
+        return server
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(start_cluster: Callable[[], ValkeyServer]) -> str:
+    """Return the address of such a cluster, for ``RedisCluster.from_url``."""
+    return f"redis://127.0.0.1:{start_cluster().port}"
 
 
 def free_port() -> int:
