@@ -205,7 +205,7 @@ def test_every_key_goes_by_itself(store: RedisStore, client: redis.Redis) -> Non
     """Without a purge nothing stays for ever; what ended can say why for a day."""
     store.open(a_session("a" * 32))
     store.open(a_session("b" * 32))
-    store.rotate("a" * 32, 0, **ASK)
+    store.rotate("a" * 32, 0, **(ASK | {"idle": 4_000}))
     store.end("b" * 32, now=NOW, reason="logout")
     store.consume("t" * 32, expires_at=NOW + 30, now=NOW)
     lives = {key: client.ttl(key) for key in client.scan_iter()}
@@ -219,6 +219,7 @@ def test_every_key_goes_by_itself(store: RedisStore, client: redis.Redis) -> Non
         f"ra:used:{{{'t' * 32}}}",
     }
     assert 30 < lives.pop(f"ra:used:{{{'t' * 32}}}") < DAY
+    assert lives[f"ra:session:{{{'a' * 32}}}"] > 2 * DAY + 3_000
     assert {True} == {DAY + 1_000 < each < 3 * DAY for each in lives.values()}
 
 
@@ -252,7 +253,9 @@ def test_a_purge_leaves_nothing(store: RedisStore, client: redis.Redis) -> None:
     store.end(SIDS[0], now=NOW, reason="logout")
     store.end(SIDS[1], now=NOW + 1_001, reason="after its idle end")
 
-    assert store.purge(NOW + 1_001, limit=10) == 2
+    assert store.purge(NOW + 1, limit=10) == 1
+    assert client.zrange("ra:ends", 0, -1) == SIDS[1:]
+    assert store.purge(NOW + 1_001, limit=10) == 1
     assert store.purge(NOW + 1_002, limit=10) == 1
     assert list(client.scan_iter()) == []
 
