@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import stores, tokens, web
+from tests.benchmarks import redis, stores, tokens, web
 
-TABLES = {"tokens": tokens, "web": web, "stores": stores}
+TABLES = {"tokens": tokens, "web": web, "stores": stores, "redis": redis}
 
 
 def main(*chosen: str) -> None:

@@ -1,23 +1,21 @@
 """How does a session look in Redis? A hash, and its id in three sorted sets."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from resilient_auth.core.sessions import Session
 from resilient_auth.core.text import MAX_NUMBER, freeze, is_identifier, write_object
 from resilient_auth.errors import ConfigError
+from resilient_auth.stores.redis_scripts import KEEP
 
-#: Seconds for which what ended is kept, by the server's own clock. `Auth.purge` drops
-#: it after a day by the caller's; the second day is for clocks that differ.
-KEEP = 172_800
 #: Seconds for which a used one-time token outlives its expiry, for such clocks.
 KEEP_USED = 3_600
 
 #: The highest score, and everything below it.
 ALWAYS = MAX_NUMBER
 
-Argument = bytes | int
+Argument = bytes | str | int
 
 
 class Keys:
@@ -58,52 +56,43 @@ def to_row(session: Session) -> list[Argument]:
         "remember": session.remember,
         "auth_time": session.auth_time,
     }
-    row: dict[bytes, Argument] = {
-        b"fixed": write_object(fixed),
-        b"claims": write_object(session.claims),
-        b"generation": session.generation,
-        b"kid": session.kid.encode(),
-        b"rotated_at": session.rotated_at,
-        b"idle_expires_at": session.idle_expires_at,
-        b"expires_at": session.expires_at,
+    row: dict[str, Argument] = {
+        "fixed": write_object(fixed),
+        "claims": write_object(session.claims),
+        "generation": session.generation,
+        "kid": to_json(session.kid),
+        "rotated_at": session.rotated_at,
+        "idle_expires_at": session.idle_expires_at,
+        "expires_at": session.expires_at,
     }
     if session.revoked_at is not None:
-        row[b"revoked_at"] = session.revoked_at
-        row[b"revoked_reason"] = session.revoked_reason.encode()
-    return [each for pair in row.items() for each in pair]
+        row["revoked_at"] = session.revoked_at
+        row["revoked_reason"] = to_json(session.revoked_reason)
+    return [each for name, value in row.items() for each in (name, value)]
 
 
-def read_row(session_id: str, row: Sequence[Any] | None) -> Session | None:
-    """Return the session that a script returned (bytes or text), None for nothing."""
-    if row is None or row[0] is None:
+def read_row(session_id: str, row: bytes | str | None) -> Session | None:
+    """Return the session that a script returned, None for nothing."""
+    if row is None:
         return None
-    (
-        fixed,
-        claims,
-        generation,
-        kid,
-        rotated_at,
-        idle_expires_at,
-        expires_at,
-        revoked_at,
-        reason,
-    ) = row
-    said = json.loads(fixed)
+    fixed, claims, generation, kid, rotated_at, idle_end, end, revoked_at, reason = (
+        json.loads(to_text(row))
+    )
     return Session(
         id=session_id,
-        subject=said["subject"],
-        claims=freeze(json.loads(claims)),
-        device=said["device"],
-        amr=tuple(said["amr"]),
-        remember=said["remember"],
-        generation=int(generation),
-        kid=to_text(kid),
-        auth_time=said["auth_time"],
-        rotated_at=int(rotated_at),
-        idle_expires_at=int(idle_expires_at),
-        expires_at=int(expires_at),
-        revoked_at=None if revoked_at is None else int(revoked_at),
-        revoked_reason="" if reason is None else to_text(reason),
+        subject=fixed["subject"],
+        claims=freeze(claims),
+        device=fixed["device"],
+        amr=tuple(fixed["amr"]),
+        remember=fixed["remember"],
+        generation=generation,
+        kid=kid,
+        auth_time=fixed["auth_time"],
+        rotated_at=rotated_at,
+        idle_expires_at=idle_end,
+        expires_at=end,
+        revoked_at=revoked_at,
+        revoked_reason=reason or "",
     )
 
 
@@ -116,19 +105,10 @@ def rotation(
     idle: int,
     grace: int,
     claims: Mapping[str, Any] | None,
-) -> tuple[Argument, ...]:
+) -> list[Argument]:
     """Return the arguments of `ROTATE`."""
-    return (
-        call.encode(),
-        generation,
-        generation + 1,
-        now,
-        now - grace,
-        now + idle,
-        kid.encode(),
-        b"" if claims is None else write_object(claims),
-        idle + KEEP,
-    )
+    said: list[Argument] = [call, generation, to_json(kid), now, idle, grace]
+    return said if claims is None else [*said, write_object(claims)]
 
 
 def noted(score: int, *ids: str, now: int) -> list[Argument]:
@@ -140,6 +120,11 @@ def noted(score: int, *ids: str, now: int) -> list[Argument]:
 def forgotten(below: int, *ids: str) -> list[Argument]:
     """Return the arguments of `FORGET`."""
     return [below, *map(_encoded, ids)]
+
+
+def to_json(text: str) -> str:
+    """Return *text* as the server stores it; plain ASCII, so any text is one."""
+    return json.dumps(text)
 
 
 def to_text(said: bytes | str) -> str:

@@ -6,15 +6,20 @@ in which a crash between them errs on the safe side (`resilient_auth.stores.redi
 Each step may be sent twice: a driver repeats a command whose answer was lost. Where the
 second run would read as somebody else's first, the script knows the call again.
 
-Numbers are compared as numbers and stored as the text that came, so that Lua never
-writes one down. Reads are scripts too: a cluster client sends those to primaries alone,
-and no client caches them.
+Each field of a session's hash is JSON, and the row that a script returns is the array
+of them: one text to receive and to parse, whatever is in it. Lua reads numbers alone.
+Reads are scripts too: a cluster client sends those to primaries only, and no client
+caches them.
 """
 
 import hashlib
 from dataclasses import dataclass, field
 
-#: The fields of a session's hash, in the order in which every script returns them.
+#: Seconds for which what ended is kept, by the server's own clock. `Auth.purge` drops
+#: it after a day by the caller's; the second day is for clocks that differ.
+KEEP = 172_800
+
+#: The fields of a session's hash, in the order in which a row has them.
 FIELDS = (
     "fixed",
     "claims",
@@ -26,7 +31,12 @@ FIELDS = (
     "revoked_at",
     "revoked_reason",
 )
-_ROW = "redis.call('HMGET', KEYS[1], {})".format(", ".join(f"'{f}'" for f in FIELDS))
+_READ = "local {}, call =\n  unpack(redis.call('HMGET', KEYS[1], {}, 'call'))".format(
+    ", ".join(FIELDS), ", ".join(f"'{each}'" for each in FIELDS)
+)
+_ROW = "return '[' .. table.concat({{{}}}, ',') .. ']'".format(
+    ", ".join(f"{each} or 'null'" for each in FIELDS)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +51,14 @@ class Script:
         object.__setattr__(self, "sha", digest.hexdigest())
 
 
-#: () → the row
-FIND = Script(f"return {_ROW}")
+#: () → the row, or nothing
+FIND = Script(f"""
+{_READ}
+if not fixed then
+  return false
+end
+{_ROW}
+""")
 
 #: (seconds to keep, name, value, …) → 1, or 0 if another session has this id
 OPEN = Script("""
@@ -55,60 +71,63 @@ redis.call('EXPIRE', KEYS[1], ARGV[1])
 return 1
 """)
 
-#: (call, presented, next, now, settled at, idle end, kid, claims or '', seconds to
-#: keep) → the new row, or nothing
+#: (call, generation, kid, now, idle, grace[, claims]) → the new row, or nothing
 ROTATE = Script(f"""
-local call, presented, following, now, settled_at, idle_end, kid, claims, keep =
-  unpack(ARGV)
-local row = redis.call('HMGET', KEYS[1], 'call', 'generation', 'revoked_at',
-  'rotated_at', 'idle_expires_at', 'expires_at')
-if row[1] ~= call then
-  if row[2] ~= presented or row[3]
-    or tonumber(row[4]) > tonumber(settled_at)
-    or tonumber(row[5]) <= tonumber(now)
-    or tonumber(row[6]) <= tonumber(now)
+local this_call, presented, new_kid, now, idle, grace, new_claims = unpack(ARGV)
+{_READ}
+if call ~= this_call then
+  now = tonumber(now)
+  if generation ~= presented or revoked_at
+    or tonumber(rotated_at) > now - grace
+    or tonumber(idle_expires_at) <= now
+    or tonumber(expires_at) <= now
   then
     return false
   end
-  if tonumber(row[6]) < tonumber(idle_end) then
-    idle_end = row[6]
-  end
-  redis.call('HSET', KEYS[1], 'call', call, 'generation', following, 'kid', kid,
-    'rotated_at', now, 'idle_expires_at', idle_end)
-  if claims ~= '' then
+  generation = string.format('%d', generation + 1)
+  kid = new_kid
+  rotated_at = ARGV[4]
+  idle_expires_at = string.format('%d', math.min(now + idle, expires_at))
+  redis.call('HSET', KEYS[1], 'call', this_call, 'generation', generation, 'kid', kid,
+    'rotated_at', rotated_at, 'idle_expires_at', idle_expires_at)
+  if new_claims then
+    claims = new_claims
     redis.call('HSET', KEYS[1], 'claims', claims)
   end
-  redis.call('EXPIRE', KEYS[1], keep)
+  if redis.call('TTL', KEYS[1]) < idle + {KEEP // 2} then
+    redis.call('EXPIRE', KEYS[1], idle + {KEEP})
+  end
 end
-return {_ROW}
+{_ROW}
 """)
 
-#: (call, now, reason, seconds to keep) → the ended row, or nothing
+#: (call, now, reason) → the ended row, or nothing
 END = Script(f"""
-local call, now, reason, keep = unpack(ARGV)
-local row = redis.call('HMGET', KEYS[1], 'call', 'fixed', 'revoked_at')
-if row[1] ~= call then
-  if not row[2] or row[3] then
+local this_call, now, reason = unpack(ARGV)
+{_READ}
+if call ~= this_call then
+  if not fixed or revoked_at then
     return false
   end
-  redis.call('HSET', KEYS[1], 'call', call, 'revoked_at', now, 'revoked_reason', reason)
-  redis.call('EXPIRE', KEYS[1], keep)
+  revoked_at = now
+  revoked_reason = reason
+  redis.call('HSET', KEYS[1], 'call', this_call, 'revoked_at', revoked_at,
+    'revoked_reason', revoked_reason)
+  redis.call('EXPIRE', KEYS[1], {KEEP})
 end
-return {_ROW}
+{_ROW}
 """)
 
 #: (before) → 1 if the session had ended before that and is gone, 0 if it stays
-DROP = Script("""
-local row = redis.call('HMGET', KEYS[1], 'idle_expires_at', 'expires_at', 'revoked_at')
-if not row[1] then
-  return 1
+DROP = Script(f"""
+{_READ}
+if fixed then
+  local ended_at = tonumber(revoked_at or math.min(idle_expires_at, expires_at))
+  if ended_at >= tonumber(ARGV[1]) then
+    return 0
+  end
+  redis.call('DEL', KEYS[1])
 end
-local ended_at = row[3] and tonumber(row[3])
-  or math.min(tonumber(row[1]), tonumber(row[2]))
-if ended_at >= tonumber(ARGV[1]) then
-  return 0
-end
-redis.call('DEL', KEYS[1])
 return 1
 """)
 
