@@ -341,8 +341,11 @@ def _check_text(encoder: Any) -> None:
         raise ConfigError("A client that decodes responses has to decode UTF-8.")
 
 
-#: Errors without a class of their own; old servers wrap those of a script in text.
-_OUTAGE = re.compile(r"(^|: ?-)(BUSY|MISCONF|NOREPLICAS|READONLY|OOM|CLUSTERDOWN) ")
+#: What servers say in their own trouble, for the driver that has no class for it. Old
+#: servers wrap the error of a script in a text.
+_OUTAGE = re.compile(
+    "(^|: ?-)(BUSY|MISCONF|NOREPLICAS|READONLY|OOM|MASTERDOWN|CLUSTERDOWN|TRYAGAIN) "
+)
 
 
 class _OutagesAre503:
