@@ -1,6 +1,8 @@
 """What is special about Redis: crashes between steps, lost answers, keys that go."""
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -10,6 +12,7 @@ from resilient_auth.testing.stores import NOW, a_session
 
 ASK = {"kid": "k2", "now": NOW, "idle": 1_000, "grace": 0}
 DAY = 86_400
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "redis.md"
 SIDS = [each * 32 for each in "abc"]
 
 
@@ -336,6 +339,25 @@ def test_two_prefixes_are_two_stores(client: redis.Redis) -> None:
 
     assert other.find("s" * 32) is None
     assert other.ended_since(0) == []
+
+
+def test_the_documented_rights_are_enough(valkey: str, client: redis.Redis) -> None:
+    """Every verb, as a user that may do what docs/how-to/redis.md says and no more."""
+    rights = re.search(r"ACL SETUSER app on >… (.*)", PAGE.read_text("utf-8"))[1]
+    client.execute_command("ACL", "SETUSER", "app", "on", ">secret", *rights.split())
+    try:
+        with redis.Redis.from_url(valkey, username="app", password="secret") as app:
+            store = RedisStore(app)
+            for each in SIDS:
+                store.open(a_session(each))
+            for verb in VERBS.values():
+                verb(store)
+            store.of_subject("ann", now=NOW)
+            store.ended_since(NOW)
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                RedisStore(app, prefix="other").find("s" * 32)
+    finally:
+        client.execute_command("ACL", "DELUSER", "app")
 
 
 # ------------------------------------------------------------------ the client
