@@ -9,6 +9,7 @@ import ssl
 import asyncpg
 import psycopg
 import pytest
+import redis
 import sqlalchemy.exc
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +43,12 @@ def caused(error: BaseException, *causes: BaseException) -> BaseException:
         pytest.param(asyncpg.TooManyConnectionsError(), id="asyncpg-full"),
         pytest.param(asyncpg.DeadlockDetectedError(), id="asyncpg-deadlock"),
         pytest.param(sqlalchemy.exc.TimeoutError(), id="pool-timeout"),
+        pytest.param(redis.exceptions.BusyLoadingError(), id="redis-starting"),
+        pytest.param(redis.exceptions.ReadOnlyError(), id="redis-replica"),
+        pytest.param(redis.exceptions.OutOfMemoryError(), id="redis-full"),
+        pytest.param(redis.exceptions.ClusterDownError("down"), id="redis-cluster"),
+        pytest.param(redis.exceptions.SlotNotCoveredError(), id="redis-slot"),
+        pytest.param(redis.exceptions.TryAgainError(), id="redis-moving"),
         pytest.param(sqlalchemy.exc.DisconnectionError(), id="pool-disconnect"),
         pytest.param(
             sqlalchemy.exc.OperationalError("", {}, Exception()), id="sqlalchemy"

@@ -209,7 +209,7 @@ def test_every_key_goes_by_itself(store: RedisStore, client: redis.Redis) -> Non
     store.open(a_session("a" * 32))
     store.open(a_session("b" * 32))
     store.end("b" * 32, now=NOW, reason="logout")
-    store.consume("t" * 32, expires_at=NOW + 30, now=NOW)
+    store.consume("t" * 32, expires_at=NOW + 7_200, now=NOW)
     lives = {key: client.ttl(key) for key in client.scan_iter()}
 
     assert set(lives) == {
@@ -220,7 +220,8 @@ def test_every_key_goes_by_itself(store: RedisStore, client: redis.Redis) -> Non
         "ra:ends",
         f"ra:used:{{{'t' * 32}}}",
     }
-    assert 30 < lives.pop(f"ra:used:{{{'t' * 32}}}") < DAY
+    assert 7_200 < lives.pop(f"ra:used:{{{'t' * 32}}}") < DAY
+    assert lives[f"ra:session:{{{'b' * 32}}}"] <= 2 * DAY  # it ended just now
     assert {True} == {DAY + 1_000 < each < 3 * DAY for each in lives.values()}
 
 
@@ -272,6 +273,15 @@ def test_a_purge_leaves_nothing(store: RedisStore, client: redis.Redis) -> None:
     assert list(client.scan_iter()) == []
 
 
+def test_a_purge_looks_at_no_more_than_its_limit(store: RedisStore) -> None:
+    """Of the revoked and of those who ended by themselves together."""
+    for each in SIDS:
+        store.open(a_session(each))
+    store.end(SIDS[2], now=NOW, reason="logout")
+
+    assert [2, 1, 0] == [store.purge(NOW + DAY, limit=2) for _ in range(3)]
+
+
 def test_a_purge_forgets_the_rows_that_redis_dropped(
     store: RedisStore, client: redis.Redis
 ) -> None:
@@ -288,9 +298,11 @@ def test_a_login_forgets_what_ended_long_ago(
     store: RedisStore, client: redis.Redis
 ) -> None:
     """Who never lists and never purges does not fill the memory with indexes."""
-    later = NOW + 10 * DAY
-    store.open(a_session("a" * 32))
-    store.open(a_session("b" * 32, expires_at=later + DAY))
+    now, later = 1_000_000, 1_000_000 + 10 * DAY
+    for sid, end in (("a" * 32, now + DAY), ("b" * 32, later + DAY)):
+        store.open(
+            a_session(sid, auth_time=now, idle_expires_at=now + 10, expires_at=end)
+        )
     store.open(
         a_session(
             "c" * 32,
@@ -302,6 +314,25 @@ def test_a_login_forgets_what_ended_long_ago(
 
     assert client.zrange("ra:subject:{ann}", 0, -1) == ["b" * 32, "c" * 32]
     assert client.zrange("ra:ends", 0, -1) == ["c" * 32]
+
+
+def test_a_clock_that_is_days_ahead_makes_nobody_forget(
+    store: RedisStore, client: redis.Redis
+) -> None:
+    """One bad host must not empty the feed and the lists of all the others."""
+    now, ahead = client.time()[0], client.time()[0] + 300 * DAY
+    for each in SIDS[:2]:
+        store.open(
+            a_session(
+                each, auth_time=now, idle_expires_at=now + 10, expires_at=now + 10
+            )
+        )
+    store.end(SIDS[0], now=now, reason="logout")
+    store.open(a_session(SIDS[2], auth_time=ahead, expires_at=ahead + 10))
+    store.end(SIDS[2], now=ahead, reason="logout")
+
+    assert SIDS[0] in store.ended_since(now)
+    assert [SIDS[1]] == [row.id for row in store.of_subject("ann", now=now)]
 
 
 def test_an_ended_session_can_move_in(store: RedisStore) -> None:
@@ -383,10 +414,9 @@ def test_a_client_that_misreads_text_is_refused(kind: type) -> None:
     """Claims in other scripts would come back as noise."""
     module = redis if kind is RedisStore else redis.asyncio
     with pytest.raises(ConfigError, match="UTF-8"):
-        kind(module.Redis(decode_responses=True, encoding="latin-1"))
+        kind(module.Redis(encoding="latin-1"))
 
     assert kind(module.Redis(decode_responses=True, encoding="UTF8"))
-    assert kind(module.Redis(encoding="latin-1"))
 
 
 @pytest.mark.parametrize("prefix", ["", "a{b", "}", "a\n", None, b"ra"])

@@ -65,7 +65,7 @@ class RedisStore:
     ) -> None:
         if not isinstance(client, redis.Redis | redis.RedisCluster):
             raise _not_a_client("RedisStore", client)
-        _check_text(client.get_encoder())
+        _check_encoding(client.get_encoder())
         self._client = client
         self._keys = Keys(prefix)
 
@@ -198,7 +198,7 @@ class AsyncRedisStore:
     ) -> None:
         if not isinstance(client, redis.asyncio.Redis | redis.asyncio.RedisCluster):
             raise _not_a_client("AsyncRedisStore", client)
-        _check_text(client.get_encoder())
+        _check_encoding(client.get_encoder())
         self._client = client
         self._keys = Keys(prefix)
 
@@ -335,10 +335,10 @@ def _not_a_client(store: str, client: object) -> ConfigError:
     )
 
 
-def _check_text(encoder: Any) -> None:
-    """Refuse a client that would read our UTF-8 as something else."""
-    if encoder.decode_responses and codecs.lookup(encoder.encoding).name != "utf-8":
-        raise ConfigError("A client that decodes responses has to decode UTF-8.")
+def _check_encoding(encoder: Any) -> None:
+    """Refuse a client that would write or read our UTF-8 as something else."""
+    if codecs.lookup(encoder.encoding).name != "utf-8":
+        raise ConfigError("The client's encoding has to be UTF-8, as it is by default.")
 
 
 #: What servers say in their own trouble, for the driver that has no class for it. Old

@@ -9,7 +9,7 @@ from resilient_auth.core.text import MAX_NUMBER, freeze, is_identifier, write_ob
 from resilient_auth.errors import ConfigError
 from resilient_auth.stores.redis_scripts import KEEP
 
-#: Seconds for which a used one-time token outlives its expiry, for such clocks.
+#: Seconds for which a used one-time token outlives its expiry, for clocks that differ.
 KEEP_USED = 3_600
 
 #: The highest score, and everything below it.
@@ -113,8 +113,7 @@ def rotation(
 
 def noted(score: int, *ids: str, now: int) -> list[Argument]:
     """Return the arguments of `NOTE` for *ids* that matter until *score*."""
-    ahead = max(score - now, 0)
-    return [now - KEEP, ahead + KEEP, score, *map(_encoded, ids)]
+    return [now, max(score - now, 0) + KEEP, score, *map(_encoded, ids)]
 
 
 def forgotten(below: int, *ids: str) -> list[Argument]:

@@ -131,13 +131,15 @@ end
 return 1
 """)
 
-#: (forget below, seconds to keep, score, member, …): an index only ever learns later
-#: scores, forgets the oldest, and goes when nothing was added for long
-NOTE = Script("""
+#: (now, seconds to keep, score, member, …): an index only ever learns later scores,
+#: forgets those long past (for the server too: a caller whose clock is days ahead must
+#: not make it forget), and goes when nothing was added for long
+NOTE = Script(f"""
 for n = 4, #ARGV do
   redis.call('ZADD', KEYS[1], 'GT', ARGV[3], ARGV[n])
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1])
+local past = math.min(ARGV[1], redis.call('TIME')[1]) - {KEEP}
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%d', past))
 if redis.call('TTL', KEYS[1]) < tonumber(ARGV[2]) then
   redis.call('EXPIRE', KEYS[1], ARGV[2])
 end
