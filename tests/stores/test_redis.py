@@ -354,6 +354,24 @@ def test_an_id_is_given_once(store: RedisStore) -> None:
     assert a_session() == store.find("s" * 32)
 
 
+async def test_the_asynchronous_twin_does_so_too(
+    valkey: str, store: RedisStore
+) -> None:
+    """The ended move in, an id is given once, and a purge spares the living."""
+    ended = a_session(revoked_at=NOW, revoked_reason="logout")
+    async with redis.asyncio.Redis.from_url(valkey) as client:
+        twin = AsyncRedisStore(client)
+        await twin.open(ended)
+        with pytest.raises(ValueError, match="Another session has this id"):
+            await twin.open(a_session(subject="bob"))
+        store.open(a_session("a" * 32))
+        store.end("a" * 32, now=NOW, reason="logout")
+        store._client.delete(f"ra:session:{{{'a' * 32}}}")
+
+        assert await twin.purge(NOW + 10_000, limit=10) == 1
+    assert store.ended_since(0) == []
+
+
 @pytest.mark.parametrize("odd", ["}{", "a}b{c", "\ud800", "", "x" * 10_000, "日本"])
 def test_an_odd_id_is_not_found(store: RedisStore, odd: str) -> None:
     """Whatever a client asks for by name, the answer is no such session."""
