@@ -57,6 +57,7 @@ OURS = ("__Host-ra_access", "__Host-ra_refresh")
         ({"same_site": None}, "same_site"),
         ({"same_site": "Lax; Secure"}, "same_site"),
         ({"same_site": "None", "secure": False}, "SameSite=None"),
+        ({"partitioned": True, "secure": False}, "Partitioned needs Secure"),
         ({"name": "__Host-a", "secure": False}, "needs Secure"),
         ({"name": "__Host-a", "path": "/deep"}, "Path=/"),
         ({"name": "__Host-a", "domain": "example.com"}, "no Domain"),
@@ -105,6 +106,11 @@ def test_a_contradiction_cannot_be_built(fields: dict[str, Any], fault: str) -> 
             id="deep-domain",
         ),
         pytest.param(
+            CookiePolicy("__Host-a", same_site="None", partitioned=True),
+            "__Host-a=v; Path=/; SameSite=None; HttpOnly; Secure; Partitioned",
+            id="partitioned",
+        ),
+        pytest.param(
             CookiePolicy("__Host-Http-a", max_age=60),
             "__Host-Http-a=v; Max-Age=60; Path=/; SameSite=Lax; HttpOnly; Secure",
             id="http-prefix",
@@ -132,13 +138,17 @@ def test_a_call_may_set_another_age() -> None:
 
 
 def test_clearing_names_the_same_cookie() -> None:
-    """Another path or domain would leave the old cookie where it is."""
+    """Another path, domain or jar would leave the old cookie where it is."""
     policy = CookiePolicy("__Secure-a", domain="example.com", path="/api")
+    partitioned = CookiePolicy("__Host-a", same_site="None", partitioned=True)
 
     assert (
         "__Secure-a=; Max-Age=0; Path=/api; Domain=example.com; SameSite=Lax; "
         "HttpOnly; Secure"
     ) == policy.clear()
+    assert partitioned.clear().endswith(
+        "; SameSite=None; HttpOnly; Secure; Partitioned"
+    )
 
 
 @pytest.mark.parametrize("char", [*map(chr, range(0x21)), *'";,\\\x7f\x80\u20ac\ud800'])
@@ -199,6 +209,7 @@ def assert_kept(name: str, attributes: dict[str, str]) -> None:
     """Apply the rules that drop a cookie for its attributes."""
     assert attributes["samesite"] in {"Lax", "Strict", "None"}
     assert attributes["samesite"] != "None" or "secure" in attributes
+    assert "partitioned" not in attributes or "secure" in attributes
     assert attributes["path"].startswith("/")
     assert attributes.get("max-age", "0").isdigit()
     for prefix, rules in PREFIX_RULES.items():
@@ -231,6 +242,7 @@ POLICIES = st.fixed_dictionaries(
         "same_site": st.sampled_from(["Lax", "Strict", "None", "lax", ""]),
         "secure": st.booleans(),
         "http_only": st.booleans(),
+        "partitioned": st.booleans(),
         "domain": st.sampled_from(
             ["example.com", "co.uk", "127.0.0.1", ".", "a b", None]
         ),
@@ -256,9 +268,10 @@ def test_what_is_emitted_a_browser_keeps_as_meant(
         assert policy.path == kept["path"]
         assert policy.domain == kept.get("domain")
         assert policy.same_site == kept["samesite"]
-        assert (policy.secure, policy.http_only) == (
+        assert (policy.secure, policy.http_only, policy.partitioned) == (
             "secure" in kept,
             "httponly" in kept,
+            "partitioned" in kept,
         )
 
     assert value == stored(line)["value"]

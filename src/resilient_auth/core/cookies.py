@@ -30,6 +30,9 @@ class CookiePolicy:
     """
     One cookie's name and attributes; without *max_age* (s) it ends with the browser.
 
+    *partitioned* asks for a jar of its own under each top-level site (CHIPS): the one
+    cookie that blocked third-party cookies leave to a page on another site.
+
     >>> CookiePolicy("__Host-ra_access").set("abc")
     '__Host-ra_access=abc; Path=/; SameSite=Lax; HttpOnly; Secure'
     """
@@ -38,6 +41,7 @@ class CookiePolicy:
     same_site: str = "Lax"
     secure: bool = True
     http_only: bool = True
+    partitioned: bool = False
     domain: str | None = None
     path: str = "/"
     max_age: int | None = None
@@ -61,6 +65,8 @@ class CookiePolicy:
             raise ConfigError(f"same_site is one of {', '.join(SAME_SITE)}.")
         if self.same_site == "None" and not self.secure:
             raise ConfigError("SameSite=None needs Secure; browsers drop it otherwise.")
+        if self.partitioned and not self.secure:
+            raise ConfigError("Partitioned needs Secure; browsers drop it otherwise.")
         self._check_prefix()
 
     def _check_prefix(self) -> None:
@@ -108,8 +114,10 @@ class CookiePolicy:
         domain = "" if self.domain is None else f"; Domain={self.domain}"
         http_only = "; HttpOnly" if self.http_only else ""
         secure = "; Secure" if self.secure else ""
+        partitioned = "; Partitioned" if self.partitioned else ""
         return (
-            f"; Path={self.path}{domain}; SameSite={self.same_site}{http_only}{secure}"
+            f"; Path={self.path}{domain}; SameSite={self.same_site}"
+            f"{http_only}{secure}{partitioned}"
         )
 
 
