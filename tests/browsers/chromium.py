@@ -15,6 +15,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
+from tests.browsers.hosts import HOSTS
 from tests.browsers.loop import LoopThread
 from tests.browsers.process import BrowserProcess, Profile
 from tests.browsers.tab import PATIENCE, Browser, Context, Tab
@@ -30,6 +31,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--ignore-certificate-errors",
+    "--host-resolver-rules=" + ",".join(f"MAP {each} 127.0.0.1" for each in HOSTS),
 ]
 
 

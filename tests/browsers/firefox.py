@@ -12,6 +12,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.browsers.hosts import HOSTS
 from tests.browsers.loop import LoopThread
 from tests.browsers.process import BrowserProcess, Profile
 from tests.browsers.tab import PATIENCE, Browser, Context, Tab
@@ -30,7 +31,9 @@ PREFERENCES = {
     "browser.safebrowsing.malware.enabled": False,
     "browser.safebrowsing.phishing.enabled": False,
     "services.settings.server": "data:,",
+    "network.dns.localDomains": ",".join(HOSTS),
 }
+_CAPABILITIES = {"alwaysMatch": {"acceptInsecureCerts": True}}
 KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "Shift": "\ue008"}
 
 
@@ -107,7 +110,9 @@ class Firefox(Browser):
 
     def new_context(self) -> Context:
         """Return a user without cookies."""
-        made = self._loop.run(self._bidi.send("browser.createUserContext"))
+        made = self._loop.run(
+            self._bidi.send("browser.createUserContext", acceptInsecureCerts=True)
+        )
         return FirefoxContext(made["userContext"], self._bidi, self._loop)
 
     def close(self) -> None:
@@ -127,7 +132,7 @@ class Firefox(Browser):
                 await asyncio.sleep(0.1)
                 continue
             bidi = BiDi(socket)
-            await bidi.send("session.new", capabilities={})
+            await bidi.send("session.new", capabilities=_CAPABILITIES)
             await bidi.send("session.subscribe", events=["log.entryAdded"])
             return bidi
         raise RuntimeError("Firefox did not start.")

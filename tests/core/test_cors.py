@@ -1,13 +1,33 @@
-"""One exact list, judged by the browser's own algorithm."""
+"""
+One exact list, judged by the browser's own algorithm.
+
+Each row of the reference's table of CORS defects is a test, here where the policy
+decides, in `resilient_auth.testing.wire` where an adapter does:
+
+================================================  ==================================
+``*``, one string, slash, no scheme, patterns     `test_a_policy_cannot_be_built_wrong`
+``https://*.example.com``                         `test_a_preview_is_one_label`
+exact Origin                                      `test_a_page_of_ours_reads_…`
+port, dot, slash, case, list, ``null``, empty     `test_a_foreign_origin_gets_…`
+no Origin, two of them, denied, crash             ``CorsContract``
+denied preflight                                  `test_a_foreign_origin_gets_…`
+unknown method or header, empty elements          `test_a_preflight_is_answered_…`
+1.1 MB of header names                            `test_a_huge_list_of_headers_…`
+private networks                                  `test_private_networks_are_…`
+OPTIONS that are no preflight                     ``CorsContract``
+WebSocket with a foreign Origin                   `test_a_handshake_is_judged_…`
+================================================  ==================================
+"""
 
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.browsers.oracle import combined, may_read, may_send
 
 from resilient_auth import ConfigError, CorsPolicy
-from resilient_auth.core.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, METHODS, Headers
+from resilient_auth.core.cors import ALLOWED_HEADERS, EXPOSED_HEADERS, METHODS
 
 APP = "https://app.example"
 POLICY = CorsPolicy([APP, "http://localhost:3000"])
@@ -38,40 +58,6 @@ FOREIGN = [
     "http://localhost:3001",
     "http://127.0.0.1:3000",
 ]
-
-# ------------------------------------------------------------------ the browser's side
-
-
-def combined(headers: Headers, name: str) -> str | None:
-    """Return the header *name* as Fetch combines it, or None."""
-    values = [value for each, value in headers if each.lower() == name]
-    return ", ".join(values) if values else None
-
-
-def may_read(headers: Headers, origin: str, *, credentials: bool) -> bool:
-    """Say whether a page may read the answer: Fetch §4.9, the CORS check."""
-    allowed = combined(headers, "access-control-allow-origin")
-    if allowed is None:
-        return False
-    if not credentials and allowed == "*":
-        return True
-    if allowed != origin:
-        return False
-    if not credentials:
-        return True
-    return combined(headers, "access-control-allow-credentials") == "true"
-
-
-def may_send(headers: Headers, origin: str, method: str, names: list[str]) -> bool:
-    """Say whether a request follows its preflight: Fetch §4.8, with credentials."""
-    methods = (combined(headers, "access-control-allow-methods") or "").split(", ")
-    granted = (combined(headers, "access-control-allow-headers") or "").lower()
-    return (
-        may_read(headers, origin, credentials=True)
-        and (method in methods or method in {"GET", "HEAD", "POST"})
-        and all(name.lower() in granted.split(", ") for name in names)
-    )
-
 
 # ------------------------------------------------------------------ answers
 
@@ -215,7 +201,8 @@ def test_a_huge_list_of_headers_is_refused_unread() -> None:
         pytest.param([""], {}, "no exact origin", id="empty"),
         pytest.param([APP + "/"], {}, f"write {APP}.", id="slash"),
         pytest.param(["app.example"], {}, "no exact origin", id="no-scheme"),
-        pytest.param(["https://*.example.com"], {}, "no exact origin", id="pattern"),
+        pytest.param(["https://*.co.uk"], {}, "public suffix", id="suffix"),
+        pytest.param(["https://*example.com"], {}, "no exact origin", id="pattern"),
         pytest.param([r"https://.*\.example"], {}, "no exact origin", id="regex"),
         pytest.param([None], {}, "is text", id="none"),
         pytest.param([APP], {"methods": "GET"}, "lists", id="methods-one-string"),
@@ -246,6 +233,79 @@ def test_the_configuration_is_brought_to_the_browsers_spelling() -> None:
 
     assert policy.allows(APP)
     assert not policy.allows("HTTPS://App.Example:443")
+
+
+def test_a_preview_is_one_label() -> None:
+    """Judged by the browser's own check, and named exactly in the answer."""
+    policy = CorsPolicy(["https://*.preview.example.com"])
+    good, deep = "https://a.preview.example.com", "https://a.b.preview.example.com"
+
+    assert may_read(policy.actual(good), good, credentials=True)
+    assert may_send(policy.preflight(good, "PUT").headers, good, "PUT", [])
+    assert () == policy.actual(deep) == policy.preflight(deep, "PUT").headers
+
+
+@pytest.mark.parametrize(
+    ("origins", "expected"),
+    [
+        ([APP], True),
+        ([], True),
+        ([""], False),
+        (["null"], False),
+        (["https://evil.example"], False),
+        ([APP, APP], False),
+        ([APP, "https://evil.example"], False),
+    ],
+    ids=repr,
+)
+def test_a_handshake_is_judged_by_the_same_list(
+    origins: list[str], *, expected: bool
+) -> None:
+    """No CORS exists for WebSockets, and browsers send cookies along (CSWSH)."""
+    assert expected == POLICY.allows_socket(origins)
+
+
+@pytest.mark.parametrize(
+    ("origin", "part"),
+    [
+        (APP, "allowed: it is on the list"),
+        ("https://pr-7.x.example.com", "allowed: https://*.x.example.com is on"),
+        ("", "No Origin came"),
+        ("null", "sandboxed frames"),
+        ("https://app.example/", "browsers write https://app.example;"),
+        ("HTTPS://APP.EXAMPLE", "browsers write https://app.example;"),
+        ("https://app.example:443", "browsers write https://app.example;"),
+        ("https://app.example.", "browsers write https://app.example;"),
+        ("HTTPS://EVIL.EXAMPLE", "https://evil.example is not on the list either"),
+        ("http://app.example", "differs from https://app.example in its scheme"),
+        ("https://app.example:8443", "differs from https://app.example in its port"),
+        ("http://localhost:3001", "differs from http://localhost:3000 in its port"),
+        ("https://www.app.example", "of the site of https://app.example"),
+        ("https://a.b.x.example.com", "exactly one label"),
+        ("https://x.example.com", "exactly one label"),
+        ("https://evil.org", "none of: https://app.example, http://localhost:3000, h"),
+        ("https://ann:pass@app.example", "no browser sends this"),
+        ("x" * 100_000, "no browser sends this"),
+        ("\r\n\x1b[31m", "no browser sends this"),
+    ],
+)
+def test_a_denial_is_explained(origin: str, part: str) -> None:
+    """Reference, last of the rows: every decision can be explained."""
+    policy = CorsPolicy([APP, "http://localhost:3000", "https://*.x.example.com"])
+    said = policy.explain(origin)
+
+    assert part in said
+    assert said.isprintable()
+    assert len(said) < 500
+
+
+@given(st.text() | st.sampled_from(FOREIGN) | st.just(APP))
+def test_an_explanation_agrees_with_the_verdict(origin: str) -> None:
+    """Anybody's text can be explained, and never gets into a log unescaped."""
+    said = POLICY.explain(origin)
+
+    assert POLICY.allows(origin) == (" is allowed: " in said)
+    assert said.isprintable()
 
 
 def test_a_policy_for_nobody_allows_nobody() -> None:

@@ -1,4 +1,4 @@
-"""What others published about cookies and public suffixes, where core decides."""
+"""What others published about cookies, CORS and suffixes, where core decides."""
 
 import json
 import re
@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from resilient_auth import ConfigError, read_cookies
+from resilient_auth import ConfigError, CorsPolicy, Refused, read_cookies
+from resilient_auth.core.cors import ALLOWED_HEADERS
 from resilient_auth.core.origins import Origin, can_share_cookies
+from resilient_auth.core.pages import Preview
+from resilient_auth.core.view import RequestView
+from resilient_auth.web.wire import read_body
 
 FOLDER = Path(__file__).parents[3] / "shared" / "vectors"
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
@@ -79,3 +83,55 @@ def test_the_site_of_a_host(host: str, registrable: str | None) -> None:
 
     assert f"https://{registrable or host.lower()}" == site
     assert (registrable is not None) == can_share_cookies(host.lower())
+
+
+@pytest.mark.parametrize(("host", "registrable"), SUFFIXES)
+def test_previews_live_below_a_registrable_domain(
+    host: str, registrable: str | None
+) -> None:
+    """A star over a suffix would let in everybody who can buy a name there."""
+    below = host.isascii() and not host.startswith(".") and registrable is not None
+    try:
+        Preview.parse(f"https://*.{host}")
+    except ConfigError:
+        assert not below
+    else:
+        assert below
+
+
+SAFELISTED = [
+    pytest.param(
+        case["header"], case["value"], id=f"{case['header']}:{case['value'][:30]!r}"
+    )
+    for case in load("wpt_cors_safelisted_request_header.json")
+    if not case["preflight"]
+]
+ASKED = sorted(
+    {
+        case["header"]
+        for case in load("wpt_cors_safelisted_request_header.json")
+        if case["preflight"]
+    }
+)
+
+
+@pytest.mark.parametrize(("header", "value"), SAFELISTED)
+def test_what_comes_without_a_preflight_is_no_json(header: str, value: str) -> None:
+    """C7: any page can send these, cookies included, without asking anybody."""
+    view = RequestView(
+        method="POST",
+        path="/",
+        headers=[(header.encode(), value.encode())],
+        body=b"{}",
+    )
+    with pytest.raises(Refused, match="request_invalid"):
+        read_body(view)
+
+
+@pytest.mark.parametrize("header", ASKED)
+def test_what_needs_a_preflight_is_granted_by_name(header: str) -> None:
+    """Whatever made the browser ask, the answer depends on the name alone."""
+    page = "https://app.example.com"
+    answer = CorsPolicy([page]).preflight(page, "POST", header)
+
+    assert (header in {each.lower() for each in ALLOWED_HEADERS}) == answer.allowed

@@ -1,15 +1,17 @@
 """
 Which pages may read our answers? Cross-origin resource sharing, as one exact list.
 
-No pattern, no wildcard, no reflection: an origin is granted if its bytes are in the
-list. A denied origin sees no ``Access-Control-*`` header at all. Source: Fetch §3.2.
+No pattern and no reflection: an origin is granted if its bytes are in the list, or if
+they are one label more than an entry ``https://*.preview.example.com``. A denied origin
+sees no ``Access-Control-*`` header at all. Source: Fetch §3.2.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from resilient_auth.core.origins import Origin
+from resilient_auth.core import near_misses
+from resilient_auth.core.pages import Pages
 from resilient_auth.errors import ConfigError
 
 Headers = tuple[tuple[str, str], ...]
@@ -38,9 +40,14 @@ class CorsAnswer:
 
 
 class CorsPolicy:
-    """Who may ask, and how; a browser remembers a preflight for *max_age* seconds."""
+    """
+    Who may ask, and how; a browser remembers a preflight for *max_age* seconds.
 
-    __slots__ = ("_actual", "_granted", "_headers", "_methods")
+    *origins* are exact, or previews such as ``https://*.preview.example.com``. The same
+    object judges WebSocket handshakes, for which no CORS exists.
+    """
+
+    __slots__ = ("_actual", "_granted", "_headers", "_methods", "_pages")
 
     def __init__(
         self,
@@ -59,51 +66,55 @@ class CorsPolicy:
         for word in (*methods, *headers, *expose):
             if word == "*" or not _TOKEN.fullmatch(word):
                 raise ConfigError(f"{word!r}: name each method and header, never *.")
-        exact = [str(Origin.parse(origin)) for origin in origins]
         common: Headers = (
             (("Access-Control-Allow-Credentials", "true"),) if credentials else ()
         )
+        self._pages = Pages(origins)
         self._methods = frozenset(methods)
         self._headers = frozenset(each.lower() for each in headers)
-        self._actual: dict[str, Headers] = {
-            origin: (
-                ("Access-Control-Allow-Origin", origin),
-                *common,
-                ("Access-Control-Expose-Headers", ", ".join(expose)),
-            )
-            for origin in exact
-        }
-        self._granted: dict[str, Headers] = {
-            origin: (
-                ("Access-Control-Allow-Origin", origin),
-                *common,
-                ("Access-Control-Allow-Methods", ", ".join(methods)),
-                ("Access-Control-Allow-Headers", ", ".join(headers)),
-                ("Access-Control-Max-Age", str(max_age)),
-            )
-            for origin in exact
-        }
+        self._actual: Headers = (
+            *common,
+            ("Access-Control-Expose-Headers", ", ".join(expose)),
+        )
+        self._granted: Headers = (
+            *common,
+            ("Access-Control-Allow-Methods", ", ".join(methods)),
+            ("Access-Control-Allow-Headers", ", ".join(headers)),
+            ("Access-Control-Max-Age", str(max_age)),
+        )
 
     def allows(self, origin: str) -> bool:
-        """Say whether *origin*, as a browser sent it, is on the list."""
-        return origin in self._actual
+        """Say whether *origin*, as a browser sent it, is one of ours."""
+        return origin in self._pages
+
+    def allows_socket(self, origins: Sequence[str]) -> bool:
+        """
+        Say whether a WebSocket handshake with these Origin headers may be accepted.
+
+        With none it came from no browser, and may; a cookie must then count for
+        nothing. Two are denied, since one of them is not the browser's.
+        """
+        return not origins or (len(origins) == 1 and origins[0] in self._pages)
 
     def actual(self, origin: str) -> Headers:
         """Return the headers for an answer to *origin*; none if it is denied."""
-        return self._actual.get(origin, ())
+        if origin not in self._pages:
+            return ()
+        return (("Access-Control-Allow-Origin", origin), *self._actual)
 
     def preflight(self, origin: str, method: str, headers: str = "") -> CorsAnswer:
         """
         Judge a preflight of *origin* for *method* and the comma list *headers*.
 
         An unknown method or header is answered with the true lists, so that the
-        browser can name the culprit; a denied origin gets nothing.
+        browser can name the culprit; a denied origin gets nothing, and neither does a
+        list above 4 kB, which is not read.
         """
-        granted = self._granted.get(origin)
-        if granted is None:
+        if origin not in self._pages:
             return CorsAnswer(allowed=False, headers=(), reason="origin not allowed")
         if len(headers) > _MAX_REQUESTED:
             return CorsAnswer(allowed=False, headers=(), reason="header list too long")
+        granted = (("Access-Control-Allow-Origin", origin), *self._granted)
         if method not in self._methods:
             return CorsAnswer(
                 allowed=False, headers=granted, reason="method not allowed"
@@ -114,3 +125,13 @@ class CorsPolicy:
                 allowed=False, headers=granted, reason="header not allowed"
             )
         return CorsAnswer(allowed=True, headers=granted, reason="allowed")
+
+    def explain(self, origin: str) -> str:
+        """
+        Say why *origin*, as it came, is allowed or denied, and what would change that.
+
+        >>> CorsPolicy(["https://app.example.com"]).explain("http://app.example.com")
+        "'http://app.example.com' is denied: it differs from https://app.example.com \
+in its scheme. If the page is yours, add it to apps=[…]."
+        """
+        return near_misses.explain(origin, self._pages)

@@ -8,9 +8,9 @@ Origin that is allowed or absent. An Origin that is not allowed is always refuse
 
 from collections.abc import Callable, Collection
 
-from resilient_auth.core.origins import Origin
+from resilient_auth.core.pages import Pages
 from resilient_auth.core.view import RequestView
-from resilient_auth.errors import ConfigError, Refused
+from resilient_auth.errors import Refused
 
 HEADER = b"x-csrf-token"
 
@@ -19,16 +19,14 @@ class CsrfPolicy:
     """
     The rule for unsafe methods that a cookie authenticates.
 
-    *origins* are those of our pages, the API's own included; `ConfigError` for what is
-    no exact origin.
+    *origins* are those of our pages, the API's own included, as for `CorsPolicy`;
+    `ConfigError` for what is neither an exact origin nor a preview.
     """
 
-    __slots__ = ("_origins",)
+    __slots__ = ("_pages",)
 
     def __init__(self, origins: Collection[str]) -> None:
-        if isinstance(origins, str):
-            raise ConfigError("origins is a list, not one string.")
-        self._origins = frozenset(str(Origin.parse(origin)) for origin in origins)
+        self._pages = Pages(origins)
 
     def check(
         self, view: RequestView, *, matches: Callable[[str], bool] | None = None
@@ -60,6 +58,6 @@ class CsrfPolicy:
         origins = view.values(b"origin")
         if not origins:
             return ""
-        if len(origins) > 1 or origins[0] not in self._origins:
+        if len(origins) > 1 or origins[0] not in self._pages:
             raise Refused("csrf_failed", reason="the Origin is not one of ours")
         return origins[0]

@@ -78,7 +78,11 @@ class Origin:
         An address or a single label is a site of its own. A public suffix has none
         above it, so it too stands for itself.
         """
-        return str(Origin(self.scheme, _registrable(self.host), _PORTS[self.scheme]))
+        return str(Origin(self.scheme, self.domain(), _PORTS[self.scheme]))
+
+    def domain(self) -> str:
+        """Return the registrable domain: the `site` for who does not mind schemes."""
+        return _registrable(self.host)
 
     def is_loopback(self) -> bool:
         """Say whether this origin is on the developer's own machine."""
