@@ -19,7 +19,10 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 # Types that only appear in signatures and have no page of their own.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections|typing|sqlalchemy|redis|starlette|jwt|abc|asyncio)\..*"),
+    (
+        r"py:.*",
+        r"(collections|typing|sqlalchemy|redis|starlette|jwt|abc|asyncio|ipaddress)\..*",
+    ),
     (r"py:.*", r"(Mapping|Callable|Iterable|Any|P|T|Event|optional|Listener|Clock)"),
     (r"py:.*", r"resilient_auth\..*"),
 ]

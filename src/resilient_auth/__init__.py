@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from resilient_auth.core.cors import CorsPolicy as CorsPolicy
     from resilient_auth.core.csrf import CsrfPolicy as CsrfPolicy
     from resilient_auth.core.deployment import Deployment as Deployment
+    from resilient_auth.core.findings import Finding as Finding
     from resilient_auth.core.keys import Key as Key
+    from resilient_auth.core.proxies import TrustedProxies as TrustedProxies
     from resilient_auth.core.ring import KeyRing as KeyRing
     from resilient_auth.core.sessions import Session as Session
     from resilient_auth.core.sessions import SessionPolicy as SessionPolicy
@@ -98,6 +100,7 @@ _HOMES = {
     "Deployment": "core.deployment",
     "DuplicateModelError": "errors",
     "DuplicateModelWarning": "errors",
+    "Finding": "core.findings",
     "GuardedRegistry": "orm.guard",
     "Health": "ops.health",
     "Identity": "web.endpoints",
@@ -128,6 +131,7 @@ _HOMES = {
     "TokenVerifier": "auth.tokens",
     "Tokens": "auth.shell",
     "Trip": "resilience.policy",
+    "TrustedProxies": "core.proxies",
     "Unavailable": "errors",
     "Verdict": "resilience.verdict",
     "check_models": "orm.startup",
@@ -167,6 +171,7 @@ __all__ = [
     "Deployment",
     "DuplicateModelError",
     "DuplicateModelWarning",
+    "Finding",
     "GuardedRegistry",
     "Health",
     "Identity",
@@ -197,6 +202,7 @@ __all__ = [
     "TokenVerifier",
     "Tokens",
     "Trip",
+    "TrustedProxies",
     "Unavailable",
     "Verdict",
     "check_models",
