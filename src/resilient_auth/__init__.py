@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from resilient_auth.core.deployment import Deployment as Deployment
     from resilient_auth.core.findings import Finding as Finding
     from resilient_auth.core.keys import Key as Key
+    from resilient_auth.core.predict import Delivery as Delivery
+    from resilient_auth.core.predict import predict as predict
     from resilient_auth.core.proxies import TrustedProxies as TrustedProxies
     from resilient_auth.core.ring import KeyRing as KeyRing
     from resilient_auth.core.sessions import Session as Session
@@ -97,6 +99,7 @@ _HOMES = {
     "CsrfPolicy": "core.csrf",
     "Deadline": "resilience.deadline",
     "DeadlineExceeded": "errors",
+    "Delivery": "core.predict",
     "Deployment": "core.deployment",
     "DuplicateModelError": "errors",
     "DuplicateModelWarning": "errors",
@@ -136,6 +139,7 @@ _HOMES = {
     "Verdict": "resilience.verdict",
     "check_models": "orm.startup",
     "classify": "resilience.verdict",
+    "predict": "core.predict",
     "read_cookies": "core.cookies",
 }
 #: A driver's module → the extra that installs it.
@@ -168,6 +172,7 @@ __all__ = [
     "CsrfPolicy",
     "Deadline",
     "DeadlineExceeded",
+    "Delivery",
     "Deployment",
     "DuplicateModelError",
     "DuplicateModelWarning",
@@ -207,6 +212,7 @@ __all__ = [
     "Verdict",
     "check_models",
     "classify",
+    "predict",
     "read_cookies",
 ]
 
