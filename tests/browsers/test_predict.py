@@ -15,6 +15,7 @@ from resilient_auth import (
     ConfigError,
     CookiePolicy,
     CorsPolicy,
+    Deployment,
     predict,
     read_cookies,
 )
@@ -250,3 +251,29 @@ def test_what_cannot_be_built_is_dropped(user: Context, world: World) -> None:
         CookiePolicy("more").set(BIG)
     with pytest.raises(ConfigError):
         CookiePolicy("control").set("a\x01b")
+
+
+@pytest.mark.parametrize(
+    ("page", "profile"),
+    [
+        ("https://app.example.org", None),
+        ("https://app.one.co.uk", None),
+        ("https://app.example.com", None),
+        ("https://pr-7.preview.example.com", None),
+        ("https://app.example.org", "partitioned"),
+    ],
+)
+def test_a_refusal_is_one_the_browser_confirms(
+    user: Context, world: World, page: str, profile: str | None
+) -> None:
+    """What `Deployment` builds arrives; of what it refuses, Lax does not arrive."""
+    page, api = world.at[page], world.at["https://api.example.com"]
+    try:
+        cookie = Deployment(api, apps=[page], profile=profile).cookies.access
+        ours = "__Host-partitioned" if cookie.partitioned else "__Host-lax"
+        expected = True
+    except ConfigError as error:
+        assert "SameSite=Lax goes to no other site" in str(error)  # noqa: PT017
+        ours, expected = "__Host-lax", False
+
+    assert expected == (ours in fetched(user, page, api, "policies"))

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from resilient_auth import ConfigError, Deployment, Refused
+from resilient_auth import ConfigError, Deployment, Refused, TrustedProxies, predict
 from resilient_auth.core.view import RequestView
 
 API, APP = "https://api.example.com", "https://app.example.com"
+OTHER = "https://app.other.org"
+PREVIEW = "https://*.preview.example.com"
 
 
 def test_a_same_site_deployment() -> None:
@@ -85,6 +87,13 @@ def test_clearing_empties_both_cookies() -> None:
         pytest.param(API + "/v1", [], f"write {API}.", id="api-path"),
         pytest.param(API, ["null"], "no exact origin", id="null"),
         pytest.param(API, ["*"], "no exact origin", id="star"),
+        pytest.param(API, ["https://*.co.uk"], "public suffix", id="star-suffix"),
+        pytest.param(
+            API,
+            ["https://*.x.other.org"],
+            r"^https://\*\.x\..* another",
+            id="star-site",
+        ),
         pytest.param(API, APP, "not one string", id="one-string"),
         pytest.param(None, [], "is text", id="none"),
     ],
@@ -97,6 +106,123 @@ def test_what_no_browser_would_serve_is_not_built(
         Deployment(api, apps=apps)
 
 
+@pytest.mark.parametrize("profile", ["partitioned", "bearer"])
+def test_no_choice_makes_http_work(profile: str) -> None:
+    """A page on http hands its session to whoever is on the same network."""
+    for page in ("http://app.example.com", "http://app.other.org"):
+        with pytest.raises(ConfigError, match="scheme"):
+            Deployment(API, apps=[page], profile=profile)
+    with pytest.raises(ConfigError, match="is not https"):
+        Deployment("http://api.example.com", profile=profile)
+
+
+@pytest.mark.parametrize("profile", ["same-site", "same-origin", "cross-site", "", 1])
+def test_a_profile_is_chosen_only_where_there_is_a_choice(profile: Any) -> None:
+    """The others follow from the origins; said and derived could contradict."""
+    with pytest.raises(ConfigError, match="partitioned or bearer"):
+        Deployment(API, apps=[APP], profile=profile)
+
+
+def test_pages_of_another_site_in_partitioned_jars() -> None:
+    """CHIPS: the only cookie that blocked third-party cookies leave over."""
+    site = Deployment(API, apps=[OTHER], profile="partitioned")
+
+    assert "partitioned" == site.profile
+    assert ("__Host-ra_access", "__Host-ra_refresh") == site.cookies.names()
+    for line in (*site.cookies.clear(), site.cookies.access.set("v")):
+        assert line.endswith("; Path=/; SameSite=None; HttpOnly; Secure; Partitioned")
+    assert ("Access-Control-Allow-Credentials", "true") in site.cors.actual(OTHER)
+
+
+def test_a_cross_site_request_needs_the_token() -> None:
+    """Partitioned or not, SameSite=None leaves the defence to us."""
+    site = Deployment(API, apps=[OTHER], profile="partitioned")
+    headers = [(b"origin", OTHER.encode()), (b"sec-fetch-site", b"cross-site")]
+    request = RequestView(method="POST", path="/", headers=headers)
+    with pytest.raises(Refused, match="csrf_failed"):
+        site.csrf.check(request, matches="good".__eq__)
+    headers.append((b"x-csrf-token", b"good"))
+
+    site.csrf.check(request, matches="good".__eq__)
+
+
+def test_pages_of_another_site_with_tokens() -> None:
+    """No cookie, so browsers are not even allowed to add one."""
+    site = Deployment(API, apps=[OTHER, APP], profile="bearer")
+    names = {name for name, _ in site.cors.actual(OTHER)}
+
+    assert "bearer" == site.profile
+    assert site.cors.allows(OTHER)
+    assert {"Access-Control-Allow-Origin", "Access-Control-Expose-Headers"} == names
+    assert site.cors.preflight(OTHER, "POST", "authorization").allowed
+
+
+def test_previews_are_part_of_every_rule() -> None:
+    """One label of a host of ours, in CORS, CSRF and sockets alike."""
+    site = Deployment(API, apps=[APP, PREVIEW])
+    page = "https://pr-7.preview.example.com"
+    headers = [(b"origin", page.encode()), (b"sec-fetch-site", b"same-site")]
+    site.csrf.check(RequestView(method="POST", path="/", headers=headers))
+
+    assert ("same-site", (APP, PREVIEW)) == (site.profile, site.apps)
+    assert page == dict(site.cors.actual(page))["Access-Control-Allow-Origin"]
+    assert site.cors.allows_socket([page])
+    assert not site.cors.allows("https://a.b.preview.example.com")
+
+
+@pytest.mark.parametrize("engine", ["chromium", "firefox", "webkit"])
+@pytest.mark.parametrize(
+    ("page", "profile"),
+    [
+        (API, None),
+        (APP, None),
+        ("https://pr-7.preview.example.com", None),
+        (OTHER, None),
+        ("https://neighbour.github.io", None),
+        (OTHER, "partitioned"),
+        (APP, "partitioned"),
+    ],
+)
+def test_what_is_built_is_what_is_predicted(
+    page: str, profile: str | None, engine: str
+) -> None:
+    """One model: a refusal quotes it, and a finding names who is left out."""
+    try:
+        site = Deployment(API, apps=[page], profile=profile)
+    except ConfigError as error:
+        lax = Deployment(API).cookies.access
+        delivery = predict(lax, page=page, api=API, engine="chromium")
+
+        assert not delivery.sent
+        assert f"chromium: {delivery.reason}" in str(error)  # noqa: PT017 - one end
+        return
+    delivery = predict(site.cookies.access, page=page, api=API, engine=engine)
+    told = [each.evidence for each in site.findings() if "deliver" in each.id]
+
+    assert delivery.sent != any(each.startswith(engine) for each in told)
+
+
+def test_a_refusal_says_what_would_work() -> None:
+    """For production a proxy or a profile, on one's own machine the same name."""
+    with pytest.raises(ConfigError) as production:
+        Deployment(API, apps=[OTHER])
+    with pytest.raises(ConfigError) as machine:
+        Deployment.insecure_localhost(apps=["http://127.0.0.1:3000"])
+
+    assert "Serve the API under https://other.org" in str(production.value)
+    assert 'profile="bearer"' in str(production.value)
+    assert "Write the same host in both: http://localhost." in str(machine.value)
+
+
+def test_the_proxies_are_kept() -> None:
+    """Undeclared means none: then no header says who called."""
+    proxies = TrustedProxies(["10.0.0.0/8"])
+
+    assert proxies is Deployment(API, proxies=proxies).proxies
+    assert () == Deployment(API).proxies.networks
+    assert () == Deployment.insecure_localhost().proxies.networks
+
+
 def test_a_developers_machine() -> None:
     """No https there: other names and no ``Secure``, under the loud name."""
     site = Deployment.insecure_localhost(apps=["http://localhost:3000"])
@@ -106,6 +232,9 @@ def test_a_developers_machine() -> None:
     assert "same-site" == site.profile
     assert site.cors.allows("http://localhost:3000")
     assert "same-origin" == Deployment.insecure_localhost().profile
+    assert ("ra_access", "ra_refresh") == (
+        Deployment.insecure_localhost("https://localhost").cookies.names()
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,6 +261,7 @@ def test_a_developers_machine() -> None:
         pytest.param(
             "http://localhost:8000", "http://localhost:3000", "one string", id="string"
         ),
+        pytest.param("http://localhost:8000", [PREVIEW], "alone", id="preview"),
     ],
 )
 def test_the_loud_name_reaches_no_further(api: str, apps: Any, fault: str) -> None:

@@ -12,7 +12,9 @@ from resilient_auth import (
     AsyncAuth,
     Auth,
     Claims,
+    Delivery,
     Deployment,
+    Finding,
     Identity,
     Key,
     KeyRing,
@@ -27,6 +29,8 @@ from resilient_auth import (
     TokenPolicy,
     Tokens,
     TokenVerifier,
+    TrustedProxies,
+    predict,
 )
 from resilient_auth.events import Event
 
@@ -76,7 +80,21 @@ def check_without_waiting(credentials: Mapping[str, Any]) -> str | None:
     return credentials.get("username")
 
 
-site = Deployment("https://api.example.com", apps=["https://app.example.com"])
+site = Deployment(
+    "https://api.example.com",
+    apps=["https://app.example.com"],
+    proxies=TrustedProxies(["10.0.0.0/8"]),
+)
+
+
+def deployments_are_typed() -> None:
+    """What a browser would do, and what deserves a look."""
+    cookie = site.cookies.access
+    delivery = predict(cookie, page=site.apps[0], api=site.api, mode="navigate")
+    assert_type(delivery, Delivery)
+    assert_type(site.findings(), list[Finding])
+
+
 web = StarletteAuth(AsyncAuth(ring, policy), site, authenticate=check)
 plain = StarletteAuth(AsyncAuth(ring, policy), site, authenticate=check_without_waiting)
 
