@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from resilient_auth import Key, KeyRing, Refused
 from resilient_auth.core.jws import (
     MAX_TOKEN_BYTES,
+    Headers,
     Opened,
     decode_segment,
     encode_segment,
     open_jws,
+    open_presented,
+    read_presented,
     sign_jws,
 )
 
@@ -197,6 +200,53 @@ def test_the_bound_itself_is_in() -> None:
     assert reason(token, max_bytes=len(token)) == ""
     assert "too long" == reason(token, max_bytes=len(token) - 1)
     assert reason("a" * MAX_TOKEN_BYTES) == "not three segments"
+
+
+# ------------------------------------------------------------------ headers seen before
+
+
+def opened_with(headers: Headers, token: str) -> str:
+    """Open *token* with the *headers* known so far; return why it is refused."""
+    try:
+        presented = read_presented(token.encode(), headers)
+        open_presented(presented, RINGS["HS256"].find(presented.header["kid"]), headers)
+    except Refused as error:
+        return error.reason
+    return ""
+
+
+def test_a_header_is_known_once_its_signature_held() -> None:
+    """A forger can neither fill what is known nor push a good header out of it."""
+    headers: Headers = {}
+    good, bad = forge(GOOD), forge(GOOD | {"typ": "x"})[:-4] + "AAAA"
+
+    assert "signature does not match" == opened_with(headers, bad)
+    assert "unknown kid" == opened_with(headers, forge(GOOD | {"kid": "k2"}))
+    assert {} == headers
+    assert ["", ""] == [opened_with(headers, good) for _ in range(2)]
+    assert [GOOD] == list(headers.values())
+
+
+def test_a_known_header_opens_no_other_token() -> None:
+    """It spares the reading of JSON; the key, its alg and the signature stay."""
+    headers: Headers = {}
+    opened_with(headers, forge(GOOD))
+    head, body, _ = forge(GOOD).split(".")
+
+    assert "signature does not match" == opened_with(headers, f"{head}.{body}.AAAA")
+    assert "not three segments" == opened_with(headers, f"{head}.{body}.")
+    with pytest.raises(Refused, match="unknown kid"):
+        open_presented(read_presented(forge(GOOD).encode(), headers), None, headers)
+    with pytest.raises(TypeError):
+        headers[head.encode()]["kid"] = "k2"  # type: ignore[index] - the point
+
+
+def test_the_number_of_known_headers_is_bounded() -> None:
+    """Whoever may sign can choose any ``typ``."""
+    headers: Headers = {}
+    for n in range(200):
+        assert "" == opened_with(headers, forge(GOOD | {"typ": f"t{n}"}))
+        assert len(headers) <= 64
 
 
 # ------------------------------------------------------------------ nothing but Refused

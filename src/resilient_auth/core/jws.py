@@ -10,10 +10,11 @@ Sources: RFC 7515 §5.2, RFC 8725 §3, and the lenient readings listed in
 
 import re
 from base64 import urlsafe_b64encode
+from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn, Protocol
 
 from resilient_auth.core.keys import Key
 from resilient_auth.core.text import read_object, write_object
@@ -21,14 +22,24 @@ from resilient_auth.errors import Refused
 
 MAX_TOKEN_BYTES = 8192
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+#: base64url to base64, and whatever is foreign to a character that is foreign to both.
+_TO_STANDARD = bytes(
+    b"+/"[b"-_".index(char)] if char in b"-_" else char if char in _ALPHABET else 0
+    for char in range(256)
+)
+_PADDING = (b"", b"", b"==", b"=")
 #: The last characters whose unused bits are zero, by the length of the rest modulo 4.
 _CANONICAL_ENDS = {
     2: frozenset(b"AQgw"),
     3: frozenset(b"AEIMQUYcgkosw048"),
 }
+_TEXTS = (str, bytes)
 _HEADER_MEMBERS = {"alg", "typ", "kid"}
 _KID = re.compile(r"[A-Za-z0-9_.:@/+=~-]{1,256}")
+_MAX_HEADERS = 64
+
+#: Headers that were read before, by their segment: see `open_presented`.
+Headers = dict[bytes, Mapping[str, str]]
 
 
 class Keys(Protocol):
@@ -39,8 +50,17 @@ class Keys(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Presented(NamedTuple):
+    """A token whose form and header are sound; nothing is known of its signature."""
+
+    header: Mapping[str, str]
+    head: bytes
+    body: bytes
+    tail: bytes
+    signing_input: bytes
+
+
+class Opened(NamedTuple):
     """A token whose signature holds; *payload* is not parsed yet."""
 
     header: Mapping[str, str]
@@ -48,7 +68,10 @@ class Opened:
 
 
 def open_jws(
-    token: str | bytes, keys: Keys, *, max_bytes: int = MAX_TOKEN_BYTES
+    token: str | bytes,
+    keys: Keys,
+    *,
+    max_bytes: int = MAX_TOKEN_BYTES,
 ) -> Opened:
     """
     Return header and payload of the compact JWS *token*, once its signature holds.
@@ -56,13 +79,33 @@ def open_jws(
     Raises `Refused` ``token_invalid`` with the exact reason for anything else. Costs
     less to refuse than to accept, at any length. Source: RFC 7515 §5.2, RFC 8725 §3.
     """
-    raw = _ascii(token, max_bytes)
+    presented = read_presented(plain(token, max_bytes), {})
+    return open_presented(presented, keys.find(presented.header["kid"]), {})
+
+
+def read_presented(raw: bytes, headers: Headers) -> Presented:
+    """
+    Return the parts of `plain` *raw*: three segments, and a header we understand.
+
+    Raises `Refused` ``token_invalid``. A header in *headers* is not read again.
+    """
     signing_input, _, tail = raw.rpartition(b".")
     head, dot, body = signing_input.partition(b".")
     if not (head and dot and tail):
         refuse("not three segments")
-    header = _read_header(decode_segment(head))
-    key = keys.find(header["kid"])
+    header = headers.get(head) or _read_header(decode_segment(head))
+    return Presented(header, head, body, tail, signing_input)
+
+
+def open_presented(presented: Presented, key: Key | None, headers: Headers) -> Opened:
+    """
+    Return *presented* opened by *key*, which was found by its ``kid``.
+
+    Raises `Refused` ``token_invalid``. *headers* learns the header once the signature
+    holds, so that a forger can neither fill it nor empty it; it says nothing of keys
+    and outlives each of them.
+    """
+    header, head, body, tail, signing_input = presented
     if key is None:
         refuse("unknown kid")
     if key.alg != header["alg"]:
@@ -70,6 +113,10 @@ def open_jws(
     payload, signature = decode_segment(body), decode_segment(tail)
     if not key.verify(signing_input, signature):
         refuse("signature does not match")
+    if head not in headers:
+        if len(headers) >= _MAX_HEADERS:
+            headers.clear()
+        headers[head] = header
     return Opened(header, payload)
 
 
@@ -88,12 +135,26 @@ def encode_segment(raw: bytes) -> bytes:
 
 def decode_segment(segment: bytes) -> bytes:
     """Return what canonical, unpadded base64url *segment* holds, or refuse it."""
-    if segment.translate(None, _ALPHABET):
-        refuse("foreign character")
     rest = len(segment) % 4
     if rest == 1 or (rest and segment[-1] not in _CANONICAL_ENDS[rest]):
         refuse("not canonical base64url")
-    return a2b_base64(segment.translate(_TO_STANDARD) + b"==")
+    try:
+        return a2b_base64(
+            segment.translate(_TO_STANDARD) + _PADDING[rest], strict_mode=True
+        )
+    except Base64Error:
+        refuse("foreign character")
+
+
+def plain(token: object, max_bytes: int = MAX_TOKEN_BYTES) -> bytes:
+    """Return *token* as bytes if it is ASCII and short enough, or refuse it."""
+    if not isinstance(token, _TEXTS):
+        refuse("neither str nor bytes")
+    if len(token) > max_bytes:
+        refuse("too long")
+    if not token.isascii():
+        refuse("not ASCII")
+    return token.encode() if isinstance(token, str) else token
 
 
 def refuse(reason: str) -> NoReturn:
@@ -101,17 +162,7 @@ def refuse(reason: str) -> NoReturn:
     raise Refused("token_invalid", reason=reason)
 
 
-def _ascii(token: object, max_bytes: int) -> bytes:
-    if not isinstance(token, str | bytes):
-        refuse("neither str nor bytes")
-    if len(token) > max_bytes:
-        refuse("too long")
-    if not token.isascii():
-        refuse("not ASCII")
-    return token.encode("ascii") if isinstance(token, str) else token
-
-
-def _read_header(raw: bytes) -> dict[str, str]:
+def _read_header(raw: bytes) -> Mapping[str, str]:
     try:
         header = read_object(raw)
     except ValueError as error:
@@ -124,4 +175,4 @@ def _read_header(raw: bytes) -> dict[str, str]:
         refuse("header: no alg")
     if not _KID.fullmatch(header.get("kid", "")):
         refuse("header: no usable kid")
-    return header
+    return MappingProxyType(header)

@@ -24,7 +24,7 @@ def is_identifier(value: object) -> bool:
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_IDENTIFIER
-        and _UNFIT.search(value) is None
+        and ((value.isascii() and value.isprintable()) or not _UNFIT.search(value))
     )
 
 
@@ -42,8 +42,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
     more than `MAX_DEPTH` levels, numbers too large to read. Never quotes the input.
     """
     try:
-        value = _DECODER.decode(raw.decode("utf-8"))
-        if _ESCAPED_SURROGATE.search(raw) is not None:
+        value = _read(raw.decode("utf-8"))
+        if b"\\" in raw and _ESCAPED_SURROGATE.search(raw) is not None:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeError:
         raise ValueError("not UTF-8") from None
@@ -81,6 +81,16 @@ def freeze(value: Any) -> Any:
         return MappingProxyType({name: freeze(each) for name, each in value.items()})
     if type(value) is list:
         return tuple(freeze(each) for each in value)
+    return value
+
+
+def _read(text: str) -> Any:
+    """Return what *text* holds; most has no white space around that must be found."""
+    if text[:1] != "{" or text[-1:] != "}":
+        return _DECODER.decode(text)
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError("not JSON")
     return value
 
 
