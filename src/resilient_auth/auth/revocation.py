@@ -7,13 +7,14 @@ view older than ``revocation_poll`` asks, while the others go on with what is kn
 Older than ``revocation_max_stale``, all wait for that one question, and only its
 failure is `Unavailable` — never a silent pass and never a 401. What this process ends
 is known at once. Each question covers the whole life of an access token, so there is
-no cursor that could miss a late commit.
+no cursor that could miss a late commit. A forked child begins with an unknown view.
 """
 
 import asyncio
 import threading
 from collections.abc import Iterable
 
+from resilient_auth.auth.forks import forget_in_child
 from resilient_auth.clock import Clock
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.sessions import SessionPolicy
@@ -35,10 +36,15 @@ class Revocations:
         self._poll = sessions.revocation_poll
         self._max_stale = sessions.revocation_max_stale
         self._clock = clock
+        self._own: dict[str, int] = {}
+        self.forget()
+        forget_in_child(self)
+
+    def forget(self) -> None:
+        """Know nothing from the store any more; what this process ended stays ended."""
         self._known_at = float("-inf")
         self._failed_at = float("-inf")
         self._polled: frozenset[str] = frozenset()
-        self._own: dict[str, int] = {}
 
     def add(self, session_ids: Iterable[str]) -> None:
         """Know at once what this process ended."""
@@ -90,6 +96,11 @@ class RevocationView:
     def __init__(self, store: SessionStore, known: Revocations) -> None:
         self._store = store
         self._known = known
+        self.forget()
+        forget_in_child(self)
+
+    def forget(self) -> None:
+        """Let nobody be asking: a forked child has not the thread that was."""
         self._asking = threading.Lock()
 
     def check(self, session_id: str) -> None:
