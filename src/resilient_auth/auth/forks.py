@@ -27,5 +27,5 @@ def _forget_all() -> None:
         each.forget()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+if hasattr(os, "register_at_fork"):  # pragma: no branch - nothing forks on Windows
     os.register_at_fork(after_in_child=_forget_all)
