@@ -21,7 +21,8 @@ autodoc_preserve_defaults = True
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(collections|typing|sqlalchemy|redis|starlette|jwt|abc|asyncio|ipaddress)\..*",
+        r"(collections|typing|sqlalchemy|redis|starlette|jwt|abc|asyncio|ipaddress|ssl)"
+        r"\..*",
     ),
     (r"py:.*", r"(Mapping|Callable|Iterable|Any|P|T|Event|optional|Listener|Clock)"),
     (r"py:.*", r"resilient_auth\..*"),

@@ -10,7 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from resilient_auth.auth.fetch import Fetch as Fetch
+    from resilient_auth.auth.fetch import Fetched as Fetched
+    from resilient_auth.auth.fetch import HttpFetch as HttpFetch
     from resilient_auth.auth.passwords import PasswordHasher as PasswordHasher
+    from resilient_auth.auth.remote import RemoteKeys as RemoteKeys
     from resilient_auth.auth.sessions import AsyncAuth as AsyncAuth
     from resilient_auth.auth.sessions import Auth as Auth
     from resilient_auth.auth.shell import Principal as Principal
@@ -103,9 +107,12 @@ _HOMES = {
     "Deployment": "core.deployment",
     "DuplicateModelError": "errors",
     "DuplicateModelWarning": "errors",
+    "Fetch": "auth.fetch",
+    "Fetched": "auth.fetch",
     "Finding": "core.findings",
     "GuardedRegistry": "orm.guard",
     "Health": "ops.health",
+    "HttpFetch": "auth.fetch",
     "Identity": "web.endpoints",
     "InternalError": "errors",
     "Key": "core.keys",
@@ -117,6 +124,7 @@ _HOMES = {
     "Principal": "auth.shell",
     "RedisStore": "stores.redis",
     "Refused": "errors",
+    "RemoteKeys": "auth.remote",
     "Resilience": "resilience.calls",
     "ResilientAuthError": "errors",
     "RetryBudget": "resilience.policy",
@@ -176,9 +184,12 @@ __all__ = [
     "Deployment",
     "DuplicateModelError",
     "DuplicateModelWarning",
+    "Fetch",
+    "Fetched",
     "Finding",
     "GuardedRegistry",
     "Health",
+    "HttpFetch",
     "Identity",
     "InternalError",
     "Key",
@@ -190,6 +201,7 @@ __all__ = [
     "Principal",
     "RedisStore",
     "Refused",
+    "RemoteKeys",
     "Resilience",
     "ResilientAuthError",
     "RetryBudget",

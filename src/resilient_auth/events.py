@@ -138,6 +138,32 @@ class TokenRefused(Event):
     reason: str
 
 
+# ------------------------------------------------------------------ keys of others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysFetched(Event):
+    """The keys at *url* are known: *kids*, fresh for *fresh_for* seconds."""
+
+    url: str
+    kids: tuple[str, ...]
+    fresh_for: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysFetchFailed(Event):
+    """
+    The keys at *url* could not be had, or were refused, for the *failures*-th time.
+
+    The last good ones are used for *usable_for* seconds more; at 0, nobody is let in.
+    """
+
+    url: str
+    reason: str
+    failures: int
+    usable_for: float
+
+
 # ------------------------------------------------------------------ requests
 
 

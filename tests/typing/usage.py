@@ -14,6 +14,7 @@ from resilient_auth import (
     Claims,
     Delivery,
     Deployment,
+    Fetched,
     Finding,
     Identity,
     Key,
@@ -22,6 +23,7 @@ from resilient_auth import (
     PasswordHasher,
     Principal,
     Refused,
+    RemoteKeys,
     Session,
     SessionPolicy,
     StarletteAuth,
@@ -42,6 +44,18 @@ def tokens_are_typed() -> None:
     """The issuer gives text, the verifier gives claims."""
     assert_type(TokenIssuer(ring, policy).issue("ann", {"role": "x"}, ttl=60), str)
     assert_type(TokenVerifier(ring, policy).verify("…"), Claims)
+
+
+async def remote_keys_are_keys() -> None:
+    """A verifier takes them like a ring, and a fetch is any such callable."""
+
+    def fetch(url: str, *, timeout: float, max_bytes: int) -> Fetched:
+        return Fetched(200, {}, b"")
+
+    keys = RemoteKeys("https://issuer.example.com/jwks.json", fetch=fetch)
+    assert_type(keys.find("a"), Key | None)
+    assert_type(await keys.afind("a"), Key | None)
+    assert_type(await TokenVerifier(keys, policy, cache=False).averify("…"), Claims)
 
 
 def sync_sessions_are_typed(listener: list[Event]) -> None:
