@@ -42,7 +42,7 @@ class KeySource:
         clock: Clock,
     ) -> None:
         self.url = url
-        self.have = KeySet()
+        self.have: KeySet = KeySet()
         self._algorithms = algorithms
         self._fresh = fresh
         self._max_stale = max_stale

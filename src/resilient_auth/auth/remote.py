@@ -234,10 +234,10 @@ def _checked_url(url: str, *, insecure_allow_http: bool) -> str:
         raise ConfigError("A JWKS URL is plain ASCII, such as https://issuer/jwks.json")
     try:
         parts = urlsplit(url)
-        sound = parts.hostname and parts.port != 0
+        is_sound = parts.hostname and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
-        sound = False
-    if not sound or "@" in parts.netloc or "#" in url:
+        raise ConfigError("A JWKS URL has a host, and a port from 1 on.") from None
+    if not is_sound or "#" in url:
         raise ConfigError("A JWKS URL has a host, and no credentials or fragment.")
     if parts.scheme != "https" and not (parts.scheme == "http" and insecure_allow_http):
         raise ConfigError(

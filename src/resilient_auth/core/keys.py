@@ -149,7 +149,7 @@ class Key:
 
     @property
     def is_symmetric(self) -> bool:
-        """Say whether who verifies with this key can sign with it: HMAC."""
+        """Say whether this is a secret, with which who verifies can also sign."""
         return bool(self._secret)
 
     def sign(self, signing_input: bytes) -> bytes:

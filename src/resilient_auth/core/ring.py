@@ -134,7 +134,9 @@ class KeyRing:
         cls, name: str = "AUTH_KEYS", environ: Mapping[str, str] | None = None
     ) -> "KeyRing":
         """
-        Return the ring in the variables *name* and *name*``_REFRESH``: see `from_text`.
+        Return the ring in two variables, *name* and the same with ``_REFRESH``.
+
+        `from_text` tells their forms.
 
         Raises `ConfigError` that names the variable if it is missing or unfit.
         """

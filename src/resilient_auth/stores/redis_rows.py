@@ -31,8 +31,8 @@ class Keys:
         if not is_identifier(prefix) or "{" in prefix or "}" in prefix:
             raise ConfigError("prefix is a plain text without braces, such as 'ra'.")
         self._prefix = prefix
-        self.revoked = _encoded(f"{prefix}:revoked")
-        self.ends = _encoded(f"{prefix}:ends")
+        self.revoked: bytes = _encoded(f"{prefix}:revoked")
+        self.ends: bytes = _encoded(f"{prefix}:ends")
 
     def session(self, session_id: str) -> bytes:
         """Return the key of a session's hash."""

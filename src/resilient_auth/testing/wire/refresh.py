@@ -170,7 +170,7 @@ class RefreshContract(WireSuite):
         assert response.error is None
         assert_refused(response, code)
 
-    def test_a_token_in_the_query_is_refused(self, world: World) -> None:
+    def test_a_refresh_token_in_the_query_is_refused(self, world: World) -> None:
         """It would stand in every log on the way."""
         grant = world.login()
         target = f"refresh?refresh_token={grant.refresh}"
