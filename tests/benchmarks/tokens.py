@@ -1,5 +1,6 @@
 """Tokens beside PyJWT with a prepared key object, joserfc and Authlib."""
 
+import secrets
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -26,13 +27,12 @@ from resilient_auth import (
 )
 from tests.benchmarks.measure import Row, race
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Authlib says that joserfc is its successor
+with warnings.catch_warnings(record=True):  # Authlib names joserfc its successor
     from authlib.jose import JsonWebKey, JsonWebToken
 
 POLICY = TokenPolicy(issuer="https://api.example.com", audience="api")
 CLAIMS = {"role": "admin", "team": "blue"}
-SECRET = bytes(range(64, 96))
+SECRET = secrets.token_bytes(32)
 REQUIRED = ["exp", "iat", "sub", "jti"]
 
 

@@ -1,5 +1,6 @@
 """An authenticated request beside a minimal PyJWT middleware, over bare Starlette."""
 
+import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from resilient_auth import (
 )
 from tests.benchmarks.measure import Row, arace
 
-SECRET = bytes(range(64, 96))
+SECRET = secrets.token_bytes(32)
 POLICY = TokenPolicy(issuer="https://api.example.com", audience="api")
 ORIGIN = b"https://app.example.com"
 App = Callable[..., Awaitable[None]]

@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import hashlib
 import json
+import math
 
 import pytest
 from cryptography import x509
@@ -21,7 +22,13 @@ from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from resilient_auth import ConfigError, Key
-from resilient_auth.core.weakness import is_asymmetric, is_small_order, refuse_weak
+from resilient_auth.core.weakness import (
+    _ROCA,
+    is_asymmetric,
+    is_small_order,
+    refuse_weak,
+    refuse_weak_rsa,
+)
 
 ED25519_SPKI = bytes.fromhex("302a300506032b6570032100")
 
@@ -261,3 +268,51 @@ def test_honest_public_keys_pass(seed: bytes) -> None:
     public = ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key()
 
     assert not is_small_order(public.public_bytes_raw())
+
+
+# ------------------------------------------------------------------ RSA
+
+
+def a_roca_modulus() -> int:
+    """Return a number of the broken generator's shape: a power of 65537 modulo M."""
+    primorial = math.prod(prime for prime, _ in _ROCA) * 2
+    factor = pow(65537, 123_456, primorial) + primorial * (1 << 800)
+    return factor * (pow(65537, 654_321, primorial) + primorial * (1 << 812))
+
+
+def test_a_roca_modulus_is_recognised() -> None:
+    """CVE-2017-15361: such a key can be factored from its public half."""
+    modulus = a_roca_modulus()
+
+    assert 2048 <= modulus.bit_length() <= 8192
+    with pytest.raises(ConfigError, match="ROCA"):
+        refuse_weak_rsa(modulus, 65_537)
+
+
+def test_sound_moduli_pass() -> None:
+    """A false alarm comes about once in two hundred million keys."""
+    for _ in range(5):
+        numbers = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+        refuse_weak_rsa(numbers.n, numbers.e)
+
+
+@pytest.mark.parametrize(
+    ("bits", "exponent", "fault"),
+    [
+        (2047, 65_537, "2048 to 8192"),
+        (8193, 65_537, "2048 to 8192"),
+        (2048, 65_535, "exponent"),
+        (2048, 3, "exponent"),
+        (2048, 65_538, "exponent"),
+    ],
+)
+def test_sizes_and_exponents_have_limits(bits: int, exponent: int, fault: str) -> None:
+    """Too small can be broken, too large costs a second for each token (K4)."""
+    with pytest.raises(ConfigError, match=fault):
+        refuse_weak_rsa((1 << bits) - 1, exponent)
+
+
+def test_the_limits_themselves_are_fine() -> None:
+    """2048 and 8192 bits, and the exponent that everybody uses."""
+    for bits in (2048, 8192):
+        refuse_weak_rsa((1 << bits) - 1, 65_537)

@@ -23,7 +23,6 @@ from resilient_auth.errors import ConfigError
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _RSA_PRIVATE = ("p", "q", "d", "dp", "dq", "qi")
 _MAX_MEMBER = 4096  # characters; an RSA modulus of 8192 bits takes 1366
-_COORDINATES = {"P-256": 32, "P-384": 48, "P-521": 66}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,9 @@ def _material(jwk: Mapping[str, Any], row: Offered) -> Any:
     try:
         if row.kty == "RSA":
             return _rsa(jwk)
-        return _elliptic(jwk, row) if row.elliptic else _ed25519(jwk)
+        if row.elliptic is not None:
+            return _elliptic(jwk, row.elliptic())
+        return _ed25519(jwk)
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigError(
             "The members of this JWK make no key: a number is out of its range, or "
@@ -141,15 +142,18 @@ def _rsa(jwk: Mapping[str, Any]) -> Any:
     return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, public).private_key()
 
 
-def _elliptic(jwk: Mapping[str, Any], row: Offered) -> Any:
-    if row.elliptic is None or row.curve is None:
-        raise ValueError
-    size = _COORDINATES[row.curve]
+def _elliptic(jwk: Mapping[str, Any], curve: ec.EllipticCurve) -> Any:
+    size = _size(curve)
     x, y = (_number(jwk, name, size) for name in ("x", "y"))
-    public = ec.EllipticCurvePublicNumbers(x, y, row.elliptic())
+    public = ec.EllipticCurvePublicNumbers(x, y, curve)
     if "d" not in jwk:
         return public.public_key()
     return ec.EllipticCurvePrivateNumbers(_number(jwk, "d", size), public).private_key()
+
+
+def _size(curve: ec.EllipticCurve) -> int:
+    """Return the bytes of a coordinate (RFC 7518 §6.2.1.2)."""
+    return (curve.key_size + 7) // 8
 
 
 def _ed25519(jwk: Mapping[str, Any]) -> Any:
@@ -194,7 +198,7 @@ def _public_members(public: Any) -> dict[str, str]:
             for row in ALGORITHMS.values()
             if row.elliptic is not None and isinstance(public.curve, row.elliptic)
         )
-        size = _COORDINATES[str(curve)]
+        size = _size(public.curve)
         x, y = (_int_text(number, size) for number in (point.x, point.y))
         return {"kty": "EC", "crv": str(curve), "x": x, "y": y}
     return {"kty": "OKP", "crv": "Ed25519", "x": _text(public.public_bytes_raw())}
@@ -206,8 +210,8 @@ def _private_members(private: Any) -> dict[str, str]:
         values = (said.p, said.q, said.d, said.dmp1, said.dmq1, said.iqmp)
         return dict(zip(_RSA_PRIVATE, map(_int_text, values), strict=True))
     if isinstance(private, ec.EllipticCurvePrivateKey):
-        size = (private.curve.key_size + 7) // 8
-        return {"d": _int_text(private.private_numbers().private_value, size)}
+        secret = private.private_numbers().private_value
+        return {"d": _int_text(secret, _size(private.curve))}
     return {"d": _text(private.private_bytes_raw())}
 
 

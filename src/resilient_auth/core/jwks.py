@@ -11,7 +11,7 @@ from resilient_auth.errors import ConfigError
 
 MAX_BYTES = 262_144
 MAX_KEYS = 100
-_KTYS = frozenset({"RSA", "EC", "OKP"})
+_KTYS = ("RSA", "EC", "OKP")
 
 
 def read_jwks(

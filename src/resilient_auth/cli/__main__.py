@@ -1,0 +1,5 @@
+"""Let ``python -m resilient_auth.cli`` be ``resilient-auth``."""
+
+from resilient_auth.cli import main
+
+main()

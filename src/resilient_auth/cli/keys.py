@@ -1,0 +1,143 @@
+"""How are keys made and rotated from a shell? On a key file, step by step."""
+
+import json
+import secrets
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from resilient_auth.cli.files import (
+    is_open_to_others,
+    read_secret_file,
+    write_secret_file,
+)
+from resilient_auth.clock import SystemClock
+from resilient_auth.core.algorithms import ALGORITHMS
+from resilient_auth.core.keyfile import write_ring
+from resilient_auth.core.keys import Key
+from resilient_auth.core.ring import ANNOUNCED, SIGNING, Entry, KeyRing
+from resilient_auth.errors import ConfigError
+
+P = ParamSpec("P")
+_File = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+_Alg = click.option(
+    "--alg", type=click.Choice(list(ALGORITHMS)), help="The algorithm of the new key."
+)
+
+
+def _told(command: Callable[P, None]) -> Callable[P, None]:
+    """Let *command* end with one line and status 2 where it raises `ConfigError`."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except ConfigError as error:
+            click.echo(f"resilient-auth: {error}", err=True)
+            raise SystemExit(2) from None
+
+    return run
+
+
+@click.group()
+def keys() -> None:
+    """
+    Make and rotate the keys that sign tokens.
+
+    A key file is a JWK set with private members. Only its owner may read it. Give its
+    text to the service in AUTH_KEYS, or read it with KeyRing.from_text.
+    """
+
+
+@keys.command()
+@_File
+@_Alg
+@click.option("--force", is_flag=True, help="Replace the file; logs everybody out.")
+@click.option("--stdout", is_flag=True, help="Print the secrets; write no file.")
+@_told
+def generate(file: Path, alg: str | None, *, force: bool, stdout: bool) -> None:
+    """Make a new key FILE with one key, which signs from now on."""
+    key = Key.generate(alg or "EdDSA")
+    entry = Entry(key, SIGNING, _now())
+    masters = None if key.is_symmetric else {_dated("m"): secrets.token_bytes(32)}
+    ring = KeyRing([entry], masters)
+    if stdout:
+        click.echo(write_ring(ring), nl=False)
+        return
+    write_secret_file(file, write_ring(ring), replace=force)
+    _show(ring)
+
+
+@keys.command()
+@_File
+@_Alg
+@_told
+def rotate(file: Path, alg: str | None) -> None:
+    """
+    Take the next safe step in FILE: announce a new key, or let it sign.
+
+    Each step needs the services to read the file again. A step that comes too early is
+    refused, with the time from which on it is safe.
+    """
+    ring = KeyRing.from_text(read_secret_file(file))
+    waiting = [each.key for each in ring.entries if each.state == ANNOUNCED]
+    key = waiting[0] if waiting else Key.generate(alg or ring.signing.alg)
+    ring = ring.rotate(key, _now())
+    write_secret_file(file, write_ring(ring), replace=True)
+    _show(ring)
+
+
+@keys.command()
+@_File
+@click.argument("kid")
+@_told
+def retire(file: Path, kid: str) -> None:
+    """
+    Take the key KID out of FILE at once, since it has leaked.
+
+    What it signed is refused as soon as the services have read the file. If it signs,
+    the announced key takes its place, or a new one.
+    """
+    ring = KeyRing.from_text(read_secret_file(file))
+    ready = any(each.state == ANNOUNCED for each in ring.entries)
+    successor = None if ready else Key.generate(ring.signing.alg)
+    ring = ring.retire(kid, _now(), successor=successor)
+    write_secret_file(file, write_ring(ring), replace=True)
+    _show(ring)
+
+
+@keys.command()
+@_File
+@_told
+def check(file: Path) -> None:
+    """Say what each key of FILE does; status 1 if others can read the file."""
+    ring = KeyRing.from_text(read_secret_file(file))
+    _show(ring)
+    if is_open_to_others(file):
+        click.echo(f"Others may read {file}: chmod 600 it, and rotate.", err=True)
+        raise SystemExit(1)
+
+
+@keys.command()
+@_File
+@_told
+def jwks(file: Path) -> None:
+    """Print the public keys of FILE, as services that only verify need them."""
+    ring = KeyRing.from_text(read_secret_file(file))
+    click.echo(json.dumps(ring.jwks(), indent=2))
+
+
+def _show(ring: KeyRing) -> None:
+    for key in ring.keys:
+        click.echo(f"{key.kid}  {key.alg}\n    {ring.explain(key.kid)}")
+
+
+def _now() -> int:
+    return int(SystemClock().time())
+
+
+def _dated(prefix: str) -> str:
+    return f"{prefix}{_now()}"
