@@ -133,7 +133,7 @@ class DuplicateModelError(ConfigError, TypeError):
     """
     Two ORM classes of one registry carry the same *name*; refused before a query fails.
 
-    *kind* says how it came about (``duplicate``, ``double_import``,
+    *kind* says how it came about (``duplicate``, ``pasted``, ``double_import``,
     ``subclass_shadow``), *classes* are both as ``module.qualname`` and *places* as
     ``file:line``, the older first.
     """

@@ -54,10 +54,11 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
         self.allow = allow
         #: Every conflict that was refused, also where the error was swallowed.
         self.refused: dict[Conflict, None] = {}
-        self._owner: weakref.ref[registry] | None = None
-        self._definitions: weakref.WeakKeyDictionary[type, Definition] = (
+        #: The statement by which a class took its name, as it was seen then.
+        self.definitions: weakref.WeakKeyDictionary[type, Definition] = (
             weakref.WeakKeyDictionary()
         )
+        self._owner: weakref.ref[registry] | None = None
 
     def belong_to(self, owner: registry) -> None:
         """Note whose names these are."""
@@ -92,7 +93,7 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
 
     def _note(self, cls: type | None, defined: Definition | None) -> None:
         if cls is not None and defined is not None:
-            self._definitions[cls] = defined
+            self.definitions[cls] = defined
 
     def _judge(self, old: type, new: type | None, defined: Definition | None) -> None:
         """Raise, warn or do nothing, as the kind of the conflict asks."""
@@ -101,7 +102,7 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
             new,
             base=base_of(new or old),
             lookups=lookups_of(old.__name__, self._classes()),
-            definitions=(self._definitions.get(old), defined),
+            definitions=(self.definitions.get(old), defined),
         )
         reaction = self.reaction(conflict, old, new)
         if reaction == "refuse":

@@ -96,7 +96,7 @@ def _file_of(module: object) -> str | None:
 
 
 def _line_of(cls: type) -> int | None:
-    known = getattr(cls, "__firstlineno__", None)  # Python 3.13
+    known = vars(cls).get("__firstlineno__")  # Python 3.13; what type() made has none
     if isinstance(known, int):
         return known
     try:

@@ -64,9 +64,15 @@ def _living_conflicts(
     names: GuardedNames, classes: Iterable[type]
 ) -> Iterator[tuple[Conflict, str]]:
     """Yield each class whose name another took before, and what the rules say."""
-    classes = list(classes)
-    by_name = attrgetter("__name__")
-    for name, group in groupby(sorted(classes, key=by_name), key=by_name):
+    seen = names.definitions
+
+    def order(cls: type) -> tuple[str, str, str, int]:
+        """Return the name first; of one path, the earlier line is the older class."""
+        line = seen[cls].line if cls in seen else 0
+        return cls.__name__, cls.__module__, cls.__qualname__, line
+
+    classes = sorted(classes, key=order)
+    for name, group in groupby(classes, key=attrgetter("__name__")):
         first, *others = group
         for other in others:
             conflict = conflict_between(
@@ -74,6 +80,7 @@ def _living_conflicts(
                 other,
                 base=base_of(other),
                 lookups=lookups_of(name, classes),
+                definitions=(seen.get(first), seen.get(other)),
             )
             yield conflict, names.reaction(conflict, first, other)
 
