@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,3 +256,43 @@ async def test_a_database_that_is_away_fails() -> None:
 
     assert await probed.look() == 503
     assert "secret" not in str(probed.events)
+
+
+async def test_a_database_that_hangs_takes_one_thread() -> None:
+    """A thread cannot be cut short; one for each look would fill the process."""
+    gate, asked = threading.Event(), []
+
+    def hang() -> None:
+        asked.append(threading.get_ident())
+        gate.wait(10)
+        raise ConnectionError("at last")
+
+    engine = sa.create_engine("sqlite://", creator=hang, poolclass=sa.pool.NullPool)
+    probed = Probed([SqlCheck(engine, timeout=0.01)])
+    seen = [await probed.look() for _ in range(3)]
+    gate.set()
+
+    assert [503] * 3 == seen
+    assert 1 == len(asked)
+
+
+def test_a_check_outlives_the_loop_in_which_it_hung() -> None:
+    """A loop that ends takes its question along; the next loop asks its own."""
+    asked: list[int] = []
+
+    def hang() -> None:
+        asked.append(threading.get_ident())
+        threading.Event().wait(0.1)
+        raise ConnectionError("at last")
+
+    engine = sa.create_engine("sqlite://", creator=hang, poolclass=sa.pool.NullPool)
+    check = SqlCheck(engine)
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(check.arun(), 0.01)
+
+    for _ in range(2):
+        asyncio.run(give_up())
+
+    assert 2 == len(asked)

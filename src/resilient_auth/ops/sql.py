@@ -2,7 +2,9 @@
 Does the database answer? Asked on a connection of its own.
 
 The check opens a connection beside the application's pool, made in the same way, and
-closes it again; so a pool that is full does not read as a database that is down.
+closes it again; so a pool that is full does not read as a database that is down. A
+synchronous driver is asked in a thread, which nothing can cut short: while one waits
+for its answer, no second one is sent.
 """
 
 import asyncio
@@ -41,14 +43,28 @@ class SqlCheck:
         self.critical: bool = critical
         self.timeout: float = timeout
         self._engine = engine
+        self._asking: asyncio.Task[None] | None = None
 
     async def arun(self) -> CheckResult:
         """Ask once; `Health` bounds the wait and takes what is raised for a failure."""
         if isinstance(self._engine, AsyncEngine):
             await _ask_async(self._engine)
         else:
-            await asyncio.to_thread(_ask, self._engine)
+            await self._ask_in_a_thread(self._engine)
         return CheckResult("pass")
+
+    async def _ask_in_a_thread(self, engine: sa.Engine) -> None:
+        """Ask, or wait with those before for the one who asks."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(asyncio.to_thread(_ask, engine))
+            self._asking.add_done_callback(_forget)
+        await asyncio.shield(self._asking)
+
+
+def _forget(asked: asyncio.Task[None]) -> None:
+    """Take the failure of a question that nobody waits for any more."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def _ask(engine: sa.Engine) -> None:
