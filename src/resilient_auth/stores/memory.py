@@ -2,26 +2,26 @@
 Where do sessions live without a database? In this process, for tests and one worker.
 
 Sessions end with the process. Every verb is O(1) but for those that answer for one
-subject. Nothing is ever searched: revoked sessions stand in the order in which they
-were revoked, and all sessions in a calendar, under the second in which they end. A
-rotation does not move its session there; when the old second is over, the session is
-entered under its new one. So each new session can drop a few dead ones.
+subject, and nothing is ever searched: `Endings` knows which session ended first, and
+revocations stand in a queue of their own, in the order of time. That queue outlives
+the sessions: who makes room must not make an access token valid again.
 """
 
-import heapq
 import inspect
 import threading
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import chain, takewhile
+from itertools import takewhile
 from typing import Any
 
 from resilient_auth.core.sessions import Session
 from resilient_auth.errors import ConfigError, Unavailable
 from resilient_auth.stores.base import AsyncSessionStore, SessionStore
+from resilient_auth.stores.endings import Endings, minute_of
+from resilient_auth.stores.subjects import Subjects
 
-_SWEEP = 2  # entries looked at per new one, so that the dead go faster than they come
-_SWEEP_FULL = 10_000  # entries looked at where the store is full
+_SWEEP = 2  # dead ones dropped for each new one, so that they go faster than they come
 _KEEP_ENDED = 86_400  # seconds for which an ended session can still say why it ended
 
 
@@ -34,15 +34,15 @@ class MemoryStore:
     """
 
     def __init__(self, capacity: int = 1_000_000) -> None:
-        if capacity < 1:
-            raise ConfigError("A MemoryStore needs room for at least one session.")
+        if type(capacity) is not int or capacity < 1:
+            raise ConfigError("capacity is a whole number of sessions, from 1.")
         self._capacity = capacity
         self._sessions: dict[str, Session] = {}
-        self._of_subject: dict[str, dict[str, None]] = {}
-        self._ended: dict[str, int] = {}  # in order of time, for `ended_since`
-        self._calendar: dict[int, list[str]] = {}
-        self._seconds: list[int] = []  # a heap of the calendar's keys
-        self._consumed: dict[str, int] = {}
+        self._endings = Endings()
+        self._subjects = Subjects()  # only of sessions that were not revoked
+        self._revoked: deque[tuple[int, str]] = deque()  # for `ended_since`
+        self._consumed: set[str] = set()
+        self._uses = Endings()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -50,15 +50,16 @@ class MemoryStore:
 
     def open(self, session: Session) -> None:
         """Store a new *session*; drops a few dead ones on the way."""
+        now = session.auth_time
         with self._lock:
-            self._sweep(session.auth_time - _KEEP_ENDED, _SWEEP)
-            if len(self._sessions) >= self._capacity:
-                self._sweep(session.auth_time, _SWEEP_FULL, enough=1)
-            if len(self._sessions) >= self._capacity:
+            old = minute_of(now - _KEEP_ENDED)
+            self._drop(old, _SWEEP)
+            self._forget_revoked(old, _SWEEP)
+            if len(self._sessions) >= self._capacity and not self._drop(now + 1, 1):
                 raise Unavailable("store_unavailable", reason="the store is full")
             self._sessions[session.id] = session
-            self._enter(session)
-            self._of_subject.setdefault(session.subject, {})[session.id] = None
+            self._endings.put(session.id, session.ends_at())
+            self._subjects.add(session.subject, session.id)
 
     def find(self, session_id: str) -> Session | None:
         """Return the session called *session_id*, ended or not, or None."""
@@ -85,7 +86,7 @@ class MemoryStore:
                 or row.rotated_at > now - grace
             ):
                 return None
-            row = replace(
+            new = replace(
                 row,
                 generation=generation + 1,
                 kid=kid,
@@ -93,8 +94,9 @@ class MemoryStore:
                 idle_expires_at=min(now + idle, row.expires_at),
                 claims=row.claims if claims is None else claims,
             )
-            self._sessions[session_id] = row
-            return row
+            self._sessions[session_id] = new
+            self._endings.move(session_id, row.ends_at(), new.ends_at())
+            return new
 
     def end(self, session_id: str, *, now: int, reason: str) -> Session | None:
         """Revoke a session; the first reason and time win."""
@@ -104,7 +106,7 @@ class MemoryStore:
     def of_subject(self, subject: str, *, now: int) -> list[Session]:
         """Return the sessions of *subject* that are alive at *now*, newest first."""
         with self._lock:
-            rows = [self._sessions[each] for each in self._of_subject.get(subject, ())]
+            rows = [self._sessions[each] for each in self._subjects.of(subject)]
         return [row for row in reversed(rows) if _alive(row, now)]
 
     def end_all(
@@ -112,7 +114,7 @@ class MemoryStore:
     ) -> list[Session]:
         """Revoke all live sessions of *subject* but *keep*; return those ended."""
         with self._lock:
-            ids = [each for each in self._of_subject.get(subject, ()) if each != keep]
+            ids = [each for each in self._subjects.of(subject) if each != keep]
             living = [each for each in ids if _alive(self._sessions[each], now)]
             ended = [self._end(each, now, reason) for each in living]
         return [row for row in ended if row is not None]
@@ -120,96 +122,69 @@ class MemoryStore:
     def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
         with self._lock:
-            newest_first = reversed(self._ended.items())
-            return [
-                each for each, _ in takewhile(lambda e: e[1] >= moment, newest_first)
-            ]
+            newest_first = reversed(self._revoked)
+            lately = takewhile(lambda each: each[0] >= moment, newest_first)
+            return [session_id for _, session_id in lately]
 
     def consume(self, token_id: str, *, expires_at: int, now: int) -> bool:
         """Use up a one-time token; True for the first caller alone."""
         with self._lock:
-            self._forget_consumed(now, _SWEEP)
+            self._forget_uses(minute_of(now), _SWEEP)
             if token_id in self._consumed:
                 return False
-            if len(self._consumed) >= self._capacity:
+            if len(self._consumed) >= self._capacity and not self._forget_uses(
+                now + 1, 1
+            ):
                 raise Unavailable("store_unavailable", reason="the store is full")
-            self._consumed[token_id] = expires_at
+            self._consumed.add(token_id)
+            self._uses.put(token_id, expires_at)
             return True
 
     def purge(self, before: int, *, limit: int) -> int:
         """Delete at most *limit* sessions that ended before *before*."""
         with self._lock:
-            self._forget_consumed(before, limit)
-            return self._sweep(before, limit)
+            self._forget_uses(before, limit)
+            self._forget_revoked(before, limit)
+            return self._drop(before, limit)
 
     def _end(self, session_id: str, now: int, reason: str) -> Session | None:
         row = self._sessions.get(session_id)
         if row is None or row.revoked_at is not None:
             return None
-        row = replace(row, revoked_at=now, revoked_reason=reason)
-        self._sessions[session_id] = row
+        ended = replace(row, revoked_at=now, revoked_reason=reason)
+        self._sessions[session_id] = ended
+        self._endings.move(session_id, row.ends_at(), now)
+        self._subjects.remove(row.subject, session_id)
         # A clock that was put back must not hide what was ended before.
-        latest = next(reversed(self._ended.values()), now)
-        self._ended[session_id] = max(now, latest)
-        return row
+        latest = self._revoked[-1][0] if self._revoked else now
+        self._revoked.append((max(now, latest), session_id))
+        return ended
 
-    def _forget_consumed(self, now: int, limit: int) -> None:
-        """Look at the *limit* one-time tokens seen longest ago; drop the expired."""
-        for _ in range(min(limit, len(self._consumed))):
-            token_id = next(iter(self._consumed))
-            expires_at = self._consumed.pop(token_id)
-            if expires_at > now:
-                self._consumed[token_id] = expires_at  # to the back of the queue
+    def _drop(self, before: int, limit: int) -> int:
+        """Drop at most *limit* sessions that ended before *before*; count them."""
+        for dropped in range(limit):
+            session_id = self._endings.take(before)
+            if session_id is None:
+                return dropped
+            row = self._sessions.pop(session_id)
+            self._subjects.remove(row.subject, session_id)
+        return limit
 
-    def _enter(self, row: Session) -> None:
-        """Write *row* into the calendar, under the second in which it ends."""
-        second = row.ends_at()
-        if second not in self._calendar:
-            self._calendar[second] = []
-            heapq.heappush(self._seconds, second)
-        self._calendar[second].append(row.id)
+    def _forget_uses(self, before: int, limit: int) -> int:
+        """Forget at most *limit* tokens that expired before *before*; count them."""
+        for forgotten in range(limit):
+            token_id = self._uses.take(before)
+            if token_id is None:
+                return forgotten
+            self._consumed.remove(token_id)
+        return limit
 
-    def _sweep(self, before: int, limit: int, *, enough: int | None = None) -> int:
-        """Look at *limit* entries, drop (*enough* of) what ended before *before*."""
-        dropped = 0
-        for row in chain(self._revoked(before, limit), self._due(before, limit)):
-            if row.revoked_at is None and row.ends_at() >= before:
-                self._enter(row)  # it was renewed meanwhile
-                continue
-            self._drop(row)
-            dropped += 1
-            if dropped == enough:
-                break
-        return dropped
-
-    def _revoked(self, before: int, limit: int) -> Iterator[Session]:
-        """Yield at most *limit* sessions revoked before *before*, the oldest first."""
+    def _forget_revoked(self, before: int, limit: int) -> None:
+        """Forget at most *limit* revocations older than *before*."""
         for _ in range(limit):
-            session_id, at = next(iter(self._ended.items()), ("", before))
-            if at >= before:
+            if not self._revoked or self._revoked[0][0] >= before:
                 return
-            yield self._sessions[session_id]
-
-    def _due(self, before: int, limit: int) -> Iterator[Session]:
-        """Take at most *limit* ids out of the seconds before *before*; yield rows."""
-        for _ in range(limit):
-            if not self._seconds or self._seconds[0] >= before:
-                return
-            ids = self._calendar[self._seconds[0]]
-            session_id = ids.pop()
-            if not ids:
-                del self._calendar[heapq.heappop(self._seconds)]
-            row = self._sessions.get(session_id)
-            if row is not None and row.revoked_at is None:
-                yield row
-
-    def _drop(self, row: Session) -> None:
-        del self._sessions[row.id]
-        self._ended.pop(row.id, None)
-        siblings = self._of_subject[row.subject]
-        del siblings[row.id]
-        if not siblings:
-            del self._of_subject[row.subject]
+            self._revoked.popleft()
 
 
 class AsyncMemoryStore:
