@@ -915,7 +915,7 @@ def test_it_explains_itself(world: World) -> None:
         "usable for 21600 s more." == good
     )
     assert bad.startswith(f"{where}: kid 'x' is not known; 2 keys (k1, k2), ")
-    assert "; 1 failures since, the last: HTTP 500; asked again in " in bad
+    assert "; failures since: 1, the last: HTTP 500; asked again in " in bad
 
 
 def test_an_address_is_shown_escaped() -> None:

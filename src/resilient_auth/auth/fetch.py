@@ -147,7 +147,7 @@ def _request(where: SplitResult) -> bytes:
 
 def _read(response: HTTPResponse, max_bytes: int) -> Fetched:
     headers = {name.lower(): value for name, value in response.getheaders()}
-    if headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity").lower() != "identity":
         raise Unavailable(reason="the body is compressed, which nobody asked for")
     body = response.read(max_bytes + 1)
     if len(body) > max_bytes:

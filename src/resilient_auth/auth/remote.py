@@ -158,7 +158,7 @@ class RemoteKeys:
             said.append("no keys yet")
         if have.failures:
             said.append(
-                f"; {have.failures} failures since, the last: {have.reason}; "
+                f"; failures since: {have.failures}, the last: {have.reason}; "
                 f"asked again in {max(0.0, have.retry_at - now):.0f} s"
             )
         return "".join(said) + "."

@@ -132,6 +132,11 @@ class AsyncRevocationView:
     def __init__(self, store: AsyncSessionStore, known: Revocations) -> None:
         self._store = store
         self._known = known
+        self.forget()
+        forget_in_child(self)
+
+    def forget(self) -> None:
+        """Let nobody be asking: a forked child has not the task that was."""
         self._asking = asyncio.Lock()
 
     async def check(self, session_id: str) -> None:
