@@ -12,7 +12,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs build bench lock format clean
+.PHONY: help demo test deep lint types docs build bench lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ demo: $(VENV)/demo.stamp ## Start the example chatbot on http://localhost:8000 (
 
 test: $(VENV)/dev.stamp ## Run every test (ARGS=… for pytest)
 	@$(BIN)/python -m pytest $(ARGS)
+
+deep: $(VENV)/dev.stamp ## Ask the properties of tokens and keys 100,000 times each (half an hour)
+	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m deep --timeout=7200 tests/core $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, layers and docstrings
 	@$(BIN)/ruff check .

@@ -10,5 +10,5 @@ pytest_plugins = ["tests.browsers.fixtures"]
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, print_blob=True)
-settings.register_profile("deep", deadline=None, max_examples=1_000)
+settings.register_profile("deep", deadline=None, max_examples=100_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))

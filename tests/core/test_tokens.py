@@ -254,6 +254,7 @@ CHANGES = st.dictionaries(
 NEAR = st.integers(-40, 40)
 
 
+@pytest.mark.deep
 @given(CHANGES)
 def test_whatever_we_accept_pyjwt_accepts(changes: dict[str, Any]) -> None:
     """The strict gate is a subset: no token is good here that is bad elsewhere."""
@@ -273,6 +274,7 @@ def thawed(value: object) -> object:
     return dict(value)
 
 
+@pytest.mark.deep
 @given(NEAR, NEAR, NEAR, st.floats(0, 1, exclude_max=True))
 def test_we_and_pyjwt_agree_on_every_second(
     iat: int, nbf: int, exp: int, part: float
@@ -302,6 +304,7 @@ def verdict_of_pyjwt(token: str) -> str:
     return ""
 
 
+@pytest.mark.deep
 @given(st.data())
 def test_a_damaged_token_is_at_most_stricter_here(data: st.DataObject) -> None:
     """Signed again after the damage, so that only the reading of JSON decides."""
