@@ -18,6 +18,7 @@ from resilient_auth import (
     TokenPolicy,
     TokenVerifier,
 )
+from resilient_auth.core.algorithms import ALGORITHMS
 from resilient_auth.core.jws import sign_jws
 from resilient_auth.testing import FrozenClock
 
@@ -33,7 +34,7 @@ def refusal(token: Any, verifier: TokenVerifier = VERIFIER) -> str:
     return caught.value.code
 
 
-@pytest.mark.parametrize("alg", ["HS256", "EdDSA"])
+@pytest.mark.parametrize("alg", ALGORITHMS)
 def test_what_is_issued_is_verified(alg: str) -> None:
     """Each claim comes back in its own field, the user's own beside them."""
     ring = KeyRing([Key.generate(alg)])
@@ -70,6 +71,18 @@ def test_others_can_read_our_tokens() -> None:
         jwt.get_unverified_header(token)
     )
     assert {"iss", "sub", "aud", "iat", "exp", "jti", "n"} == said.keys()
+
+
+@pytest.mark.parametrize("alg", ["RS256", "PS512", "ES384", "EdDSA"])
+def test_a_service_with_the_public_half_verifies(alg: str) -> None:
+    """It needs no secret and no session store, and cannot be made an issuer."""
+    private = Key.generate(alg)
+    public = KeyRing([Key.from_jwk(private.public_jwk())])
+    token = TokenIssuer(KeyRing([private]), POLICY, clock=CLOCK).issue("ann")
+
+    assert "ann" == TokenVerifier(public, POLICY, clock=CLOCK).verify(token).subject
+    with pytest.raises(ConfigError, match="public"):
+        TokenIssuer(public, POLICY)
 
 
 def test_no_two_tokens_are_the_same() -> None:

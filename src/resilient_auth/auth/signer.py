@@ -19,7 +19,8 @@ class Signer:
     rotation needs no flag day. They may be shared between purposes: each purpose signs
     with a key of its own (HKDF). For single use give the text to `Auth.redeem_signed`.
 
-    >>> reset = Signer([bytes(range(100, 132))], purpose="reset")
+    >>> import secrets
+    >>> reset = Signer([secrets.token_bytes(32)], purpose="reset")
     >>> reset.open(reset.sign("ann", max_age=600))
     'ann'
     """
