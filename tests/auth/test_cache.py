@@ -312,6 +312,17 @@ def test_7_what_is_used_stays() -> None:
     assert 101 == counts(verifier).misses
 
 
+def test_7_what_was_made_young_again_is_held_once() -> None:
+    """Held in both generations it would be counted, and evicted, twice."""
+    clock = FrozenClock()
+    verifier = TokenVerifier(RING, POLICY, cache=4, clock=clock)
+    first, *rest = (issuer(clock).issue(f"user-{n}") for n in range(3))
+    for token in (first, *rest, first):
+        verifier.verify(token)
+
+    assert CacheCounts(entries=3, hits=1, misses=3, evictions=0) == counts(verifier)
+
+
 def test_8_what_comes_back_cannot_be_changed() -> None:
     """One request must not write what another reads."""
     clock = FrozenClock()

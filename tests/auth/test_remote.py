@@ -765,7 +765,9 @@ async def test_who_stops_waiting_ends_only_the_wait(world: World) -> None:
     assert 1 == world.fetches
 
 
-def test_a_loop_may_end_before_the_fetch(world: World) -> None:
+def test_a_loop_may_end_before_the_fetch(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nothing is left pending, and nothing is written to a log."""
     let_go = world.issuer.hold(answer(jwks(KEY)))
     keys = world.keys()
@@ -781,6 +783,7 @@ def test_a_loop_may_end_before_the_fetch(world: World) -> None:
 
     assert asyncio.run(keys.afind("k1")) is not None
     assert 1 == world.fetches
+    assert [] == caplog.records
 
 
 @FORKS
