@@ -532,6 +532,7 @@ HOSTILE: dict[str, Behaviour] = {
     "no-keys": answer(b'{"keys":[]}'),
     "keys-no-list": answer(b'{"keys":{}}'),
     "key-no-object": answer(b'{"keys":["k1"]}'),
+    "kty-a-list": answer(b'{"keys":[{"kid":"k1","kty":[]}]}'),
     "private": answer(private_set()),
     "oct": answer(json.dumps({"keys": [SECRET]}).encode()),
     "one-kid-twice": answer(twice()),

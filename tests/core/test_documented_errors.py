@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resilient_auth import (
@@ -273,6 +273,7 @@ def test_a_jwk_makes_a_key_or_is_refused(jwk: Any, alg: Any) -> None:
     | JSON.map(as_bytes)
     | st.binary(max_size=60)
 )
+@example(b'{"keys":[{"kid":"k1","kty":[]}]}')
 def test_a_set_is_read_or_refused(document: bytes) -> None:
     """A fetched set is a stranger's text; no key of it holds a secret."""
     try:
