@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from resilient_auth.events import (
     SessionOpened,
     TokenRefused,
 )
+from resilient_auth.stores.base import VERBS
 from resilient_auth.stores.memory import AsyncMemoryStore
 from resilient_auth.testing import FrozenClock
 from resilient_auth.testing.wire import BreakableStore
@@ -443,14 +445,11 @@ async def test_without_a_store_the_same_for_the_asynchronous_shell() -> None:
 
 def test_a_store_of_the_other_colour_is_refused() -> None:
     """It would block the loop, or return coroutines that nobody awaits."""
-
-    class Synchronous:
-        rotate = MemoryStore.rotate
-
+    blocking = SimpleNamespace(**dict.fromkeys(VERBS, print))
     with pytest.raises(ConfigError, match="use AsyncAuth"):
         Auth(RING, POLICY, store=AsyncMemoryStore(MemoryStore()))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="use Auth"):
-        AsyncAuth(RING, POLICY, store=Synchronous())  # type: ignore[arg-type]
+        AsyncAuth(RING, POLICY, store=blocking)  # type: ignore[arg-type]
 
 
 def test_a_listener_that_raises_changes_nothing(

@@ -194,7 +194,7 @@ def test_a_huge_list_of_headers_is_refused_unread() -> None:
 @pytest.mark.parametrize(
     ("origins", "options", "fault"),
     [
-        pytest.param(APP, {}, "lists", id="one-string"),
+        pytest.param(APP, {}, "takes a list", id="one-string"),
         pytest.param(["*"], {}, "no exact origin", id="star"),
         pytest.param(["*"], {"credentials": False}, "no exact origin", id="star-alone"),
         pytest.param(["null"], {}, "no exact origin", id="null"),
@@ -205,9 +205,9 @@ def test_a_huge_list_of_headers_is_refused_unread() -> None:
         pytest.param(["https://*example.com"], {}, "no exact origin", id="pattern"),
         pytest.param([r"https://.*\.example"], {}, "no exact origin", id="regex"),
         pytest.param([None], {}, "is text", id="none"),
-        pytest.param([APP], {"methods": "GET"}, "lists", id="methods-one-string"),
-        pytest.param([APP], {"headers": "X-A"}, "lists", id="headers-one-string"),
-        pytest.param([APP], {"expose": "X-A"}, "lists", id="expose-one-string"),
+        pytest.param([APP], {"methods": "GET"}, "a list", id="methods-one-string"),
+        pytest.param([APP], {"headers": "X-A"}, "a list", id="headers-one-string"),
+        pytest.param([APP], {"expose": "X-A"}, "a list", id="expose-one-string"),
         pytest.param([APP], {"methods": ["*"]}, "never", id="every-method"),
         pytest.param([APP], {"headers": ["*"]}, "never", id="every-header"),
         pytest.param([APP], {"expose": ["*"]}, "never", id="expose-everything"),

@@ -62,7 +62,7 @@ def test_a_policy_cannot_be_built_wrong(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"idle": 1, "absolute": 1},
+        {"idle": 1, "absolute": 1, "grace": 0},
         {"grace": 0},
         {"grace": 300},
         {"revocation_poll": 1, "revocation_max_stale": 1},

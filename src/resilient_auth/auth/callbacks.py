@@ -1,8 +1,8 @@
 """What may be given as ``on_refresh``? Plain functions, or awaited ones too."""
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 
+from resilient_auth.core.arguments import described, is_awaited
 from resilient_auth.core.sessions import Session
 from resilient_auth.errors import ConfigError
 
@@ -13,7 +13,8 @@ AsyncOnRefresh = Callable[[Session], Awaitable[Said]]
 
 def as_on_refresh(given: OnRefresh | None) -> OnRefresh | None:
     """Return *given*; `ConfigError` if it would have to be awaited."""
-    if given is not None and _is_awaited(given):
+    _callable(given)
+    if given is not None and is_awaited(given):
         raise ConfigError("on_refresh is asynchronous: use AsyncAuth.")
     return given
 
@@ -22,6 +23,7 @@ def as_async_on_refresh(
     given: OnRefresh | AsyncOnRefresh | None,
 ) -> AsyncOnRefresh | None:
     """Return *given* as a function to be awaited."""
+    _callable(given)
     if given is None:
         return None
 
@@ -32,7 +34,6 @@ def as_async_on_refresh(
     return asked
 
 
-def _is_awaited(given: object) -> bool:
-    return inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(
-        getattr(given, "__call__", None)  # noqa: B004 - an object with async __call__
-    )
+def _callable(given: object) -> None:
+    if given is not None and not callable(given):
+        raise ConfigError(f"on_refresh takes a function, not {described(given)}.")

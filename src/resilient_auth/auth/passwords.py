@@ -16,7 +16,8 @@ from typing import TypeVar
 from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from resilient_auth.errors import ConfigError, Unavailable
+from resilient_auth.core import arguments
+from resilient_auth.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -31,8 +32,8 @@ class PasswordHasher:
     """
 
     def __init__(self, *, slots: int = 2, queue: int = 16) -> None:
-        if slots < 1 or queue < 0:
-            raise ConfigError("slots is at least 1, queue at least 0.")
+        arguments.count("slots", slots)
+        arguments.count("queue", queue, least=0)
         self._argon2 = Argon2(time_cost=2, memory_cost=19_456, parallelism=1)
         self._running = threading.BoundedSemaphore(slots)
         self._places = threading.BoundedSemaphore(slots + queue)

@@ -49,7 +49,7 @@ class Auth(Shell):
         on_refresh: OnRefresh | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(ring, policy, sessions or SessionPolicy(), listeners, clock)
+        super().__init__(ring, policy, sessions, listeners, clock)
         self._on_refresh = as_on_refresh(on_refresh)
         self._store = as_store(MemoryStore() if store is None else store)
         self._view = RevocationView(self._store, self._revocations)
@@ -239,7 +239,7 @@ class AsyncAuth(Shell):
         on_refresh: OnRefresh | AsyncOnRefresh | None = None,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(ring, policy, sessions or SessionPolicy(), listeners, clock)
+        super().__init__(ring, policy, sessions, listeners, clock)
         self._on_refresh = as_async_on_refresh(on_refresh)
         self._store = as_async_store(MemoryStore() if store is None else store)
         self._view = AsyncRevocationView(self._store, self._revocations)

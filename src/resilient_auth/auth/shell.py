@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from resilient_auth.auth.arguments import check_arguments
 from resilient_auth.auth.revocation import Revocations
 from resilient_auth.auth.tokens import TokenIssuer, TokenVerifier
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import refresh, signing, tickets
+from resilient_auth.core.arguments import listeners_of
 from resilient_auth.core.claims import Claims, TokenPolicy, checked_extra, compose
 from resilient_auth.core.refresh import Presented, read_refresh, write_refresh
 from resilient_auth.core.ring import KeyRing
@@ -70,21 +72,22 @@ class Shell:
         self,
         ring: KeyRing,
         policy: TokenPolicy,
-        sessions: SessionPolicy,
+        sessions: SessionPolicy | None,
         listeners: Iterable[Listener],
         clock: Clock | None,
     ) -> None:
+        check_arguments(ring, policy, sessions, clock)
         self.csrf: CsrfTokens = CsrfTokens(ring.masters(signing.PURPOSE))
         self._policy = policy
-        self._lives = sessions
-        self._listeners = tuple(listeners)
-        self.clock: Clock = clock or SystemClock()
+        self._lives = SessionPolicy() if sessions is None else sessions
+        self._listeners = listeners_of(listeners)
+        self.clock: Clock = SystemClock() if clock is None else clock
         self._masters = ring.masters(refresh.PURPOSE)
         self._newest = list(self._masters)[-1]
         self._tickets = Seal(ring.masters(tickets.PURPOSE).values(), tickets.PURPOSE)
         self._issuer = TokenIssuer(ring, policy, clock=self.clock)
         self._verifier = TokenVerifier(ring, policy, clock=self.clock)
-        self._revocations = Revocations(policy, sessions, self.clock)
+        self._revocations = Revocations(policy, self._lives, self.clock)
 
     def now(self) -> int:
         """Return the Unix seconds by which this object decides."""

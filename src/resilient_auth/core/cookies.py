@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from resilient_auth.core import arguments
 from resilient_auth.core.origins import can_share_cookies
 from resilient_auth.errors import ConfigError, Refused
 
@@ -47,6 +48,11 @@ class CookiePolicy:
     max_age: int | None = None
 
     def __post_init__(self) -> None:
+        arguments.instance("name", self.name, str)
+        arguments.instance("path", self.path, str)
+        for each in ("secure", "http_only", "partitioned"):
+            arguments.flag(each, getattr(self, each))
+        arguments.instance("domain", self.domain, str | None)
         if not _TOKEN.fullmatch(self.name):
             raise ConfigError("A cookie's name is an RFC 9110 token.")
         if not _PATH.fullmatch(self.path):

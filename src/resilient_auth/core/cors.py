@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from resilient_auth.core import near_misses
+from resilient_auth.core import arguments, near_misses
 from resilient_auth.core.pages import Pages
 from resilient_auth.errors import ConfigError
 
@@ -59,11 +59,15 @@ class CorsPolicy:
         expose: Collection[str] = EXPOSED_HEADERS,
         max_age: int = 600,
     ) -> None:
-        if any(isinstance(each, str) for each in (origins, methods, headers, expose)):
-            raise ConfigError("Give lists; one string would be read as its letters.")
+        arguments.flag("credentials", credentials)
+        methods = arguments.several("methods", methods)
+        headers = arguments.several("headers", headers)
+        expose = arguments.several("expose", expose)
+        origins = arguments.several("origins", origins)
         if type(max_age) is not int or not 0 <= max_age <= 86_400:
             raise ConfigError("max_age is 0 to 86,400 whole seconds.")
         for word in (*methods, *headers, *expose):
+            arguments.instance("A method or header", word, str)
             if word == "*" or not _TOKEN.fullmatch(word):
                 raise ConfigError(f"{word!r}: name each method and header, never *.")
         common: Headers = (

@@ -9,7 +9,7 @@ would punish is refused when the value is built, with the browser's reason.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from resilient_auth.core import review
+from resilient_auth.core import arguments, review
 from resilient_auth.core.cookies import CookiePolicy
 from resilient_auth.core.cors import CorsPolicy
 from resilient_auth.core.csrf import CsrfPolicy
@@ -118,7 +118,8 @@ class Deployment:
         home = Origin.parse(api)
         self.api: str = str(home)
         self.apps: tuple[str, ...] = tuple(pages.examples())
-        self.proxies: TrustedProxies = proxies or TrustedProxies()
+        arguments.instance("proxies", proxies, TrustedProxies | None)
+        self.proxies: TrustedProxies = TrustedProxies() if proxies is None else proxies
         allowed = {self.api, *self.apps}
         self.profile: str = profile or (
             "same-origin" if allowed == {self.api} else "same-site"
@@ -144,9 +145,7 @@ class Deployment:
 
 
 def _pages(apps: Iterable[str]) -> Pages:
-    if isinstance(apps, str):
-        raise ConfigError("apps is a list of origins, not one string.")
-    return Pages(apps)
+    return Pages(arguments.several("apps", apps))
 
 
 def _cookies(profile: str, *, secure: bool) -> SessionCookies:

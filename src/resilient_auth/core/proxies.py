@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from resilient_auth.core import arguments
 from resilient_auth.core.findings import Finding
 from resilient_auth.core.view import RequestView
 from resilient_auth.errors import ConfigError
@@ -83,8 +84,7 @@ class TrustedProxies:
     def __init__(
         self, networks: Iterable[str] = (), *, header: str = "x-forwarded-for"
     ) -> None:
-        if isinstance(networks, str):
-            raise ConfigError("networks is a list, not one string.")
+        networks = arguments.several("networks", networks)
         if not isinstance(header, str) or header.lower() not in _HEADERS:
             raise ConfigError(f"header is one of {', '.join(_HEADERS)}.")
         self.networks: tuple[str, ...] = tuple(networks)

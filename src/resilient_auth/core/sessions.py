@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resilient_auth.core.arguments import count, number
 from resilient_auth.core.claims import checked_extra
 from resilient_auth.core.text import is_identifier
 from resilient_auth.errors import ConfigError
@@ -32,14 +33,18 @@ class SessionPolicy:
     revocation_max_stale: int = 60
 
     def __post_init__(self) -> None:
-        if any(
-            type(each) is not int for each in (self.idle, self.absolute, self.grace)
-        ):
-            raise ConfigError("idle, absolute and grace are whole seconds.")
+        count("idle", self.idle)
+        count("absolute", self.absolute)
+        count("grace", self.grace, least=0)
+        number("revocation_poll", self.revocation_poll)
+        number("revocation_max_stale", self.revocation_max_stale)
         if not 0 < self.idle <= self.absolute:
             raise ConfigError("idle must be positive and at most absolute.")
         if not 0 <= self.grace <= 300:
             raise ConfigError("grace is 0 to 300 seconds (RFC 9700 §4.14.2).")
+        if self.grace >= self.idle:
+            # Nothing rotates within the grace, so no session could be kept alive.
+            raise ConfigError("grace must be shorter than idle.")
         most = self.max_per_subject
         if most is not None and (type(most) is not int or most < 1):
             raise ConfigError("max_per_subject is a whole number from 1, or None.")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from resilient_auth.clock import Clock, SystemClock
+from resilient_auth.core import arguments
 from resilient_auth.core.text import write_object
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import ConfigError
@@ -33,6 +34,10 @@ class CheckResult:
 
     status: Status
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in tuple(_WORSE):
+            raise ConfigError(f"status is one of {', '.join(_WORSE)}.")
 
 
 class Check(Protocol):
@@ -74,14 +79,19 @@ class Health:
         listeners: Iterable[Listener] = (),
         clock: Clock | None = None,
     ) -> None:
-        self._watched = tuple(_Watched(check, fail_after) for check in checks)
+        arguments.seconds("refresh", refresh)
+        arguments.count("fail_after", fail_after)
+        if clock is not None:
+            arguments.methods("clock", clock, "time", "monotonic")
+        self._watched = tuple(
+            _Watched(_checked(each), fail_after)
+            for each in arguments.several("checks", checks)
+        )
         if len({each.check.name for each in self._watched}) != len(self._watched):
             raise ConfigError("Two checks share one name; rename one.")
-        if not 0 < refresh < float("inf") or fail_after < 1:
-            raise ConfigError("refresh is positive and fail_after at least 1.")
         self._refresh = refresh
-        self._listeners = tuple(listeners)
-        self._clock: Clock = clock or SystemClock()
+        self._listeners = arguments.listeners_of(listeners)
+        self._clock: Clock = SystemClock() if clock is None else clock
         self._looked_at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
 
@@ -142,6 +152,8 @@ class BreakerCheck:
     timeout: float = 1.0
 
     def __init__(self, breakers: "HasSnapshot", *, name: str = "llm") -> None:
+        arguments.methods("breakers", breakers, "snapshot")
+        arguments.text("name", name)
         self.name: str = name
         self._breakers = breakers
 
@@ -196,15 +208,27 @@ class _Watched:
         return True
 
 
+def _checked(check: Check) -> Check:
+    """Return *check*, once it is known to have all that a check has."""
+    arguments.methods("A check", check, "arun")
+    arguments.text("A check's name", check.name)
+    arguments.flag("critical", check.critical)
+    arguments.seconds("timeout", check.timeout)
+    return check
+
+
 async def _run(check: Check) -> CheckResult:
     """Run *check* within its time limit; whatever it raises is a failure."""
     try:
         async with asyncio.timeout(check.timeout):
-            return await check.arun()
+            result: object = await check.arun()
     except TimeoutError:
         return CheckResult("fail", f"no answer in {check.timeout} s")
     except Exception as error:  # noqa: BLE001 - a check that breaks has failed
         return CheckResult("fail", type(error).__name__)
+    if isinstance(result, CheckResult):
+        return result
+    return CheckResult("fail", f"no CheckResult but {arguments.described(result)}")
 
 
 def _worst(shown: Collection[Status]) -> Status:

@@ -12,6 +12,7 @@ import asyncio
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError
 from resilient_auth.ops.health import CheckResult
 
@@ -37,8 +38,9 @@ class SqlCheck:
     ) -> None:
         if not isinstance(engine, sa.Engine | AsyncEngine):
             raise ConfigError("SqlCheck takes an Engine or an AsyncEngine.")
-        if not timeout > 0:
-            raise ConfigError("timeout is a positive number of seconds.")
+        arguments.text("name", name)
+        arguments.flag("critical", critical)
+        arguments.seconds("timeout", timeout)
         self.name: str = name
         self.critical: bool = critical
         self.timeout: float = timeout

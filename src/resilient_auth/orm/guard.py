@@ -31,6 +31,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlalchemy.orm.exc import UnmappedClassError
 
+from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError, DuplicateModelWarning
 from resilient_auth.orm.conflicts import Conflict, conflict_between, is_allowed
 from resilient_auth.orm.definitions import Definition, definition_of
@@ -152,9 +153,12 @@ class GuardedRegistry(registry):
     ) -> None:
         if on_duplicate not in ("error", "warn"):
             raise ConfigError('on_duplicate is "error" or "warn".')
-        if isinstance(allow, str):
-            raise ConfigError(f'allow is a list of names: allow=["{allow}"].')
-        names = GuardedNames(on_duplicate=on_duplicate, allow=frozenset(allow))
+        allowed = arguments.several("allow", allow)
+        for each in allowed:
+            arguments.text("A name in allow", each)
+        arguments.instance("metadata", metadata, sa.MetaData | None)
+        arguments.instance("type_annotation_map", type_annotation_map, Mapping | None)
+        names = GuardedNames(on_duplicate=on_duplicate, allow=frozenset(allowed))
         super().__init__(
             class_registry=names,
             metadata=metadata,

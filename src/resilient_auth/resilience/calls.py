@@ -27,6 +27,8 @@ from contextlib import (
 from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from resilient_auth.clock import Clock, SystemClock
+from resilient_auth.core import arguments
+from resilient_auth.core.arguments import described
 from resilient_auth.errors import ConfigError
 from resilient_auth.events import Listener
 from resilient_auth.resilience.attempt import (
@@ -109,15 +111,13 @@ class Resilience:
             timeouts=_UNLIMITED if timeouts is None else timeouts,
             bulkhead=bulkhead,
         )
-        if type(max_keys) is not int or max_keys < 1:
-            raise ConfigError(f"max_keys is a whole number from 1, not {max_keys!r}.")
+        arguments.count("max_keys", max_keys)
         self._max_keys = max_keys
         self._key = key if callable(key) else _checked_key(name if key is None else key)
         self._check = answered if check is None else check
-        self._listeners = tuple(listeners)
-        for each in (self._check, *self._listeners):
-            if not callable(each):
-                raise ConfigError(f"check and listeners are callables, not {each!r}.")
+        if not callable(self._check):
+            raise ConfigError(f"check takes a callable, not {described(self._check)}.")
+        self._listeners = arguments.listeners_of(listeners)
         self._clock: Clock = SystemClock()
         self._sleep: Sleep = asyncio.sleep
         self._lanes = self._new_lanes()

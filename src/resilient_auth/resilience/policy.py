@@ -6,8 +6,8 @@ The numbers are starting points for chat volumes; where a bound is off it is ``N
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from types import UnionType
 
+from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError
 
 
@@ -25,8 +25,8 @@ class Backoff:
     cap: float = 8.0
 
     def __post_init__(self) -> None:
-        _seconds("Backoff.first", self.first)
-        _seconds("Backoff.cap", self.cap)
+        arguments.seconds("Backoff.first", self.first)
+        arguments.seconds("Backoff.cap", self.cap)
         if self.cap < self.first:
             raise ConfigError(
                 f"Backoff.cap ({self.cap}) is below first ({self.first})."
@@ -50,8 +50,8 @@ class RetryBudget:
     per_second: float = 10.0
 
     def __post_init__(self) -> None:
-        _number("RetryBudget.ratio", self.ratio)
-        _number("RetryBudget.per_second", self.per_second)
+        arguments.number("RetryBudget.ratio", self.ratio)
+        arguments.number("RetryBudget.per_second", self.per_second)
 
     @property
     def burst(self) -> float:
@@ -76,12 +76,12 @@ class Trip:
     slow_rate: float = 0.6
 
     def __post_init__(self) -> None:
-        _share("Trip.failure_rate", self.failure_rate)
-        _share("Trip.slow_rate", self.slow_rate)
-        _count("Trip.window", self.window)
-        _count("Trip.minimum", self.minimum)
+        arguments.share("Trip.failure_rate", self.failure_rate)
+        arguments.share("Trip.slow_rate", self.slow_rate)
+        arguments.count("Trip.window", self.window)
+        arguments.count("Trip.minimum", self.minimum)
         if self.slow_after is not None:
-            _seconds("Trip.slow_after", self.slow_after)
+            arguments.seconds("Trip.slow_after", self.slow_after)
         if self.minimum > self.window:
             raise ConfigError(
                 f"Trip.minimum ({self.minimum}) can never be reached in a window of "
@@ -108,7 +108,7 @@ class Timeouts:
         for name in ("total", "attempt", "first_content", "idle"):
             value = getattr(self, name)
             if value is not None:
-                _seconds(f"Timeouts.{name}", value)
+                arguments.seconds(f"Timeouts.{name}", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,9 @@ class Bulkhead:
     wait: float = 0.5
 
     def __post_init__(self) -> None:
-        _count("Bulkhead.limit", self.limit)
-        _count("Bulkhead.queue", self.queue, least=0)
-        _number("Bulkhead.wait", self.wait)
+        arguments.count("Bulkhead.limit", self.limit)
+        arguments.count("Bulkhead.queue", self.queue, least=0)
+        arguments.number("Bulkhead.wait", self.wait)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,16 +146,16 @@ class Policy:
     bulkhead: Bulkhead | None
 
     def __post_init__(self) -> None:
-        _of("backoff", self.backoff, Backoff)
-        _of("budget", self.budget, RetryBudget | None)
-        _of("trip", self.trip, Trip)
-        _of("timeouts", self.timeouts, Timeouts)
-        _of("bulkhead", self.bulkhead, Bulkhead | None)
-        _count("attempts", self.attempts)
-        _count("probes", self.probes)
-        _number("retry_after_cap", self.retry_after_cap)
-        _seconds("open_for", self.open_for)
-        _seconds("open_for_max", self.open_for_max)
+        arguments.instance("backoff", self.backoff, Backoff)
+        arguments.instance("budget", self.budget, RetryBudget | None)
+        arguments.instance("trip", self.trip, Trip)
+        arguments.instance("timeouts", self.timeouts, Timeouts)
+        arguments.instance("bulkhead", self.bulkhead, Bulkhead | None)
+        arguments.count("attempts", self.attempts)
+        arguments.count("probes", self.probes)
+        arguments.number("retry_after_cap", self.retry_after_cap)
+        arguments.seconds("open_for", self.open_for)
+        arguments.seconds("open_for_max", self.open_for_max)
         if self.open_for_max < self.open_for:
             raise ConfigError(
                 f"open_for_max ({self.open_for_max}) is below open_for "
@@ -190,40 +190,3 @@ class Policy:
         if allowed is not None:
             return allowed / 2.0
         return math.inf if self.trip.slow_after is None else self.trip.slow_after
-
-
-def _of(name: str, value: object, kind: type | UnionType) -> None:
-    """Refuse what is not a *kind*."""
-    if not isinstance(value, kind):
-        raise ConfigError(f"{name} takes {kind}, not {value!r}.")
-
-
-def _number(name: str, value: float) -> None:
-    """Refuse what is not a finite number of at least 0."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value < 0
-    ):
-        raise ConfigError(f"{name} is a finite number of at least 0, not {value!r}.")
-
-
-def _seconds(name: str, value: float) -> None:
-    """Refuse what is not a finite number above 0."""
-    _number(name, value)
-    if value == 0:
-        raise ConfigError(f"{name} is above 0 seconds; None or leaving it out is off.")
-
-
-def _share(name: str, value: float) -> None:
-    """Refuse what is not in (0, 1]."""
-    _number(name, value)
-    if not 0 < value <= 1:
-        raise ConfigError(f"{name} is a share above 0 and at most 1, not {value!r}.")
-
-
-def _count(name: str, value: int, *, least: int = 1) -> None:
-    """Refuse what is not a whole number of at least *least*."""
-    if type(value) is not int or value < least:
-        raise ConfigError(f"{name} is a whole number from {least}, not {value!r}.")

@@ -12,6 +12,11 @@ from typing import Any, Protocol
 
 from resilient_auth.core.sessions import Session
 
+VERBS = (
+    *("open", "find", "rotate", "end", "of_subject", "end_all"),
+    *("ended_since", "consume", "purge"),
+)
+
 
 class SessionStore(Protocol):
     """The verbs; may be called from any thread."""

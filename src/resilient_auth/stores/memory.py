@@ -15,9 +15,10 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
+from resilient_auth.core import arguments
 from resilient_auth.core.sessions import Session
 from resilient_auth.errors import ConfigError, Unavailable
-from resilient_auth.stores.base import AsyncSessionStore, SessionStore
+from resilient_auth.stores.base import VERBS, AsyncSessionStore, SessionStore
 from resilient_auth.stores.endings import Endings, minute_of
 from resilient_auth.stores.subjects import Subjects
 
@@ -34,8 +35,7 @@ class MemoryStore:
     """
 
     def __init__(self, capacity: int = 1_000_000) -> None:
-        if type(capacity) is not int or capacity < 1:
-            raise ConfigError("capacity is a whole number of sessions, from 1.")
+        arguments.count("capacity", capacity)
         self._capacity = capacity
         self._sessions: dict[str, Session] = {}
         self._endings = Endings()
@@ -49,9 +49,11 @@ class MemoryStore:
         return len(self._sessions)
 
     def open(self, session: Session) -> None:
-        """Store a new *session*; drops a few dead ones on the way."""
+        """Store a new *session*; `ValueError` if another has its id."""
         now = session.auth_time
         with self._lock:
+            if session.id in self._sessions:
+                raise ValueError("a session of this id is stored already")
             old = minute_of(now - _KEEP_ENDED)
             self._drop(old, _SWEEP)
             self._forget_revoked(old, _SWEEP)
@@ -252,6 +254,7 @@ class AsyncMemoryStore:
 
 def as_store(store: SessionStore) -> SessionStore:
     """Return *store* for `Auth`; `ConfigError` if its verbs are awaited."""
+    arguments.methods("store", store, *VERBS)
     if inspect.iscoroutinefunction(store.rotate):
         raise ConfigError(f"{type(store).__name__} is asynchronous: use AsyncAuth.")
     return store
@@ -261,6 +264,7 @@ def as_async_store(store: AsyncSessionStore | MemoryStore) -> AsyncSessionStore:
     """Return *store* for `AsyncAuth`; `ConfigError` if it would block the loop."""
     if isinstance(store, MemoryStore):
         return AsyncMemoryStore(store)
+    arguments.methods("store", store, *VERBS)
     if not inspect.iscoroutinefunction(store.rotate):
         raise ConfigError(f"{type(store).__name__} is synchronous: use Auth.")
     return store

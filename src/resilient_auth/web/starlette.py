@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route, Router
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
+from resilient_auth.core import arguments
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
@@ -62,6 +63,8 @@ class StarletteAuth:
         self._auth = auth
         self._endpoints = AsyncEndpoints(auth, site, authenticate)
         self._site = site
+        if health is not None:
+            arguments.methods("health", health, "routes")
         self._probes = {} if health is None else dict(health.routes())
 
     def routes(self) -> list[BaseRoute]:
