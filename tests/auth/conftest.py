@@ -13,6 +13,7 @@ from resilient_auth import (
     Auth,
     Key,
     KeyRing,
+    Refused,
     SessionPolicy,
     TokenPolicy,
 )
@@ -67,6 +68,7 @@ def build(request: pytest.FixtureRequest) -> Iterator[Build]:
             store: BreakableStore | None = None,
             ring: KeyRing = RING,
             policy: TokenPolicy = POLICY,
+            on_refresh: Any = None,
             **lives: int,
         ) -> World:
             clock = clock or FrozenClock()
@@ -77,6 +79,7 @@ def build(request: pytest.FixtureRequest) -> Iterator[Build]:
                 "store": store,
                 "sessions": SessionPolicy(**lives),
                 "clock": clock,
+                "on_refresh": on_refresh,
                 "listeners": [told.append],
             }
             if request.param == "Auth":
@@ -86,6 +89,13 @@ def build(request: pytest.FixtureRequest) -> Iterator[Build]:
             return World(auth=auth, clock=clock, store=store, told=told)
 
         yield make
+
+
+def refusal(call: Any, *args: Any, **said: Any) -> str:
+    """Return the code by which *call* refuses."""
+    with pytest.raises(Refused) as caught:
+        call(*args, **said)
+    return caught.value.code
 
 
 @pytest.fixture

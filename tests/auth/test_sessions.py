@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.auth.conftest import POLICY, RING, Build, World
+from tests.auth.conftest import POLICY, RING, Build, World, refusal
 
 from resilient_auth import (
     AsyncAuth,
@@ -15,7 +15,6 @@ from resilient_auth import (
     Key,
     KeyRing,
     MemoryStore,
-    Refused,
     TokenIssuer,
     TokenPolicy,
     Tokens,
@@ -47,13 +46,6 @@ NEED_THE_STORE: dict[str, Callable[[Any, Tokens], object]] = {
     "verify": lambda auth, tokens: auth.verify(tokens.access_token),
 }
 LONG_CLAIMS: dict[str, object] = {"x": "y" * 9_000}
-
-
-def refusal(call: Any, *args: Any, **said: Any) -> str:
-    """Return the code by which *call* refuses."""
-    with pytest.raises(Refused) as caught:
-        call(*args, **said)
-    return caught.value.code
 
 
 # ------------------------------------------------------------------ login
@@ -350,6 +342,49 @@ def test_nobody_ends_the_session_of_another(world: World) -> None:
     assert ["session_opened"] == world.names()
 
 
+@pytest.mark.parametrize("method", ["logout", "revoke"])
+@pytest.mark.parametrize("wrong", ["access", "refresh", "principal", "none", "", "é"])
+def test_what_is_no_session_id_ends_nothing_silently(
+    world: World, method: str, wrong: str
+) -> None:
+    """A logout that was given the token looked like one that worked."""
+    tokens = world.auth.login("ann")
+    given = {
+        "access": tokens.access_token,
+        "refresh": tokens.refresh_token,
+        "principal": world.auth.verify(tokens.access_token),
+        "none": None,
+    }.get(wrong, wrong)
+
+    with pytest.raises((TypeError, ValueError), match="session id") as caught:
+        getattr(world.auth, method)(given)
+    assert tokens.access_token not in str(caught.value)
+    assert tokens.refresh_token not in str(caught.value)
+
+
+def test_what_a_client_calls_a_session_is_not_found(world: World) -> None:
+    """With a subject the id came from outside, so it is the client's mistake."""
+    for unfit in ("", "a.b.c", "é", "s" * 65, "a/b", "a\n"):
+        assert "not_found" == refusal(world.auth.revoke, unfit, subject="ann")
+    with pytest.raises(TypeError):
+        world.auth.revoke(None, subject="ann")
+
+
+@pytest.mark.parametrize(
+    ("subject", "keep"),
+    [(None, None), ("", None), ("a\nb", None), ("ann", "a.b.c"), ("ann", 7)],
+)
+def test_nobody_and_no_session_are_errors(
+    world: World, subject: Any, keep: Any
+) -> None:
+    """``keep=`` a token would end the session it should keep, and say so nowhere."""
+    tokens = world.auth.login("ann")
+
+    with pytest.raises((TypeError, ValueError)):
+        world.auth.revoke_all(subject, keep=keep)
+    assert "ann" == world.auth.verify(tokens.access_token).subject
+
+
 def test_all_sessions_but_one(world: World) -> None:
     """After a new password this device stays and the others go (ASVS 7.4.3)."""
     kept, *others = [world.auth.login("ann") for _ in range(3)]
@@ -386,6 +421,92 @@ def test_purging_takes_what_ended_a_day_ago(world: World) -> None:
 
     assert 1 == world.auth.purge(limit=10)
     assert 0 == len(world.store)
+
+
+# ------------------------------------------------------------------ too many
+
+
+def ids(rows: list[Any]) -> list[str]:
+    """Return the ids of sessions, or of those of *rows* that are tokens."""
+    return [getattr(row, "session", row).id for row in rows]
+
+
+def test_over_the_limit_the_oldest_ends(build: Build) -> None:
+    """The newest stays: who just proved the password is the one who is here."""
+    world = build(max_per_subject=2)
+    bob = world.auth.login("bob")
+    first, second = world.auth.login("ann"), world.auth.login("ann")
+    assert ids([second, first]) == ids(world.auth.sessions("ann"))
+    third = world.auth.login("ann")
+
+    assert ids([third, second]) == ids(world.auth.sessions("ann"))
+    assert "session_revoked" == refusal(world.auth.verify, first.access_token)
+    assert "session_revoked" == refusal(world.auth.refresh, first.refresh_token)
+    assert "bob" == world.auth.verify(bob.access_token).subject
+    ended = [each for each in world.told if isinstance(each, SessionEnded)]
+    assert [(first.session.id, "session_limit")] == [
+        (each.session_id, each.reason) for each in ended
+    ]
+
+
+def test_a_lower_limit_ends_all_that_are_too_many(build: Build) -> None:
+    """The policy was changed: the next login brings the number down."""
+    world = build()
+    for _ in range(4):
+        world.auth.login("ann")
+    strict = build(store=world.store, clock=world.clock, max_per_subject=1)
+    newest = strict.auth.login("ann")
+
+    assert ids([newest]) == ids(strict.auth.sessions("ann"))
+    assert 4 == strict.names().count("session_ended")
+
+
+def test_the_dead_do_not_count(build: Build) -> None:
+    """A session that was ended or has expired takes no place."""
+    world = build(max_per_subject=2, idle=100, absolute=1_000)
+    world.auth.login("ann")
+    world.clock.advance(100)
+    kept = world.auth.login("ann")
+    world.auth.logout(world.auth.login("ann").session.id)
+    newest = world.auth.login("ann")
+
+    assert ids([newest, kept]) == ids(world.auth.sessions("ann"))
+
+
+def test_a_store_that_fails_after_the_login_lets_nobody_over_the_limit(
+    build: Build,
+) -> None:
+    """The answer is 503; the next login finds one more to end."""
+    world = build(max_per_subject=1)
+    first = world.auth.login("ann")
+    world.store.loses_answers = True
+    with pytest.raises(Unavailable):
+        world.auth.login("ann")
+    world.store.loses_answers = False
+    newest = world.auth.login("ann")
+
+    assert ids([newest]) == ids(world.auth.sessions("ann"))
+    assert "session_revoked" == refusal(world.auth.refresh, first.refresh_token)
+
+
+# ------------------------------------------------------------------ room in a token
+
+
+def test_a_session_that_opened_can_be_refreshed_for_ever(build: Build) -> None:
+    """``gen`` gets digits; a token with no room for them would be a 500 one day."""
+    world = build(grace=0)
+    longest = 0
+    for size in range(2_500, 2_800):
+        try:
+            tokens = world.auth.login("ann", {"x": "y" * size})
+        except ValueError:
+            break
+        longest = size
+        for _ in range(10):
+            tokens = world.auth.refresh(tokens.refresh_token)
+
+    assert 2_500 < longest < 2_799
+    assert 10 == tokens.session.generation
 
 
 # ------------------------------------------------------------------ the store

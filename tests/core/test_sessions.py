@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilient_auth import ConfigError, Session, SessionPolicy
-from resilient_auth.core.sessions import MAX_DEVICE, end_of, open_session
+from resilient_auth.core.sessions import (
+    MAX_DEVICE,
+    end_of,
+    is_session_id,
+    open_session,
+    superfluous,
+)
 
 NOW = 1_800_000_000
 POLICY = SessionPolicy(idle=100, absolute=1000)
@@ -47,6 +53,10 @@ def opened(**changes: Any) -> Session:
         {"grace": 301},
         {"grace": 0.5},
         {"grace": True},
+        {"max_per_subject": 0},
+        {"max_per_subject": -1},
+        {"max_per_subject": True},
+        {"max_per_subject": 1.0},
         {"revocation_poll": 0},
         {"revocation_poll": 61},
         {"revocation_max_stale": 4},
@@ -188,3 +198,51 @@ def test_a_session_ends_at_its_nearer_end() -> None:
 
     assert NOW + 100 == session.ends_at()
     assert NOW + 50 == replace(session, expires_at=NOW + 50).ends_at()
+
+
+@pytest.mark.parametrize(
+    ("living", "most", "expected"),
+    [
+        pytest.param("n", 1, "", id="alone"),
+        pytest.param("nab", None, "", id="no-limit"),
+        pytest.param("nab", 3, "", id="room"),
+        pytest.param("nab", 2, "b", id="oldest"),
+        pytest.param("nabc", 1, "abc", id="all-others"),
+        pytest.param("anb", 2, "b", id="a-later-login-counts"),
+        pytest.param("anb", 1, "b", id="a-later-login-is-not-ended"),
+        pytest.param("abn", 1, "", id="nothing-behind"),
+        pytest.param("ab", 1, "", id="ended-by-a-later-login"),
+        pytest.param("", 1, "", id="nobody"),
+    ],
+)
+def test_a_login_ends_what_stands_behind_it(
+    living: str, most: int | None, expected: str
+) -> None:
+    """Two logins at once would each end the other, and both users were out."""
+    policy = SessionPolicy(max_per_subject=most)
+    rows = [opened(new_id=each) for each in living]
+    doomed = superfluous(rows, opened(new_id="n"), policy=policy)
+
+    assert list(expected) == [row.id for row in doomed]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("s" * 32, True),
+        ("a-Z_9", True),
+        ("s" * 64, True),
+        ("s" * 65, False),
+        ("", False),
+        ("a.b", False),
+        ("a\n", False),
+        ("é", False),
+        (None, False),
+        (b"s" * 32, False),
+        (7, False),
+    ],
+    ids=repr,
+)
+def test_what_can_be_the_id_of_a_session(value: Any, expected: bool) -> None:  # noqa: FBT001 - a table
+    """A token has dots, and is longer; so it is never taken for one."""
+    assert expected == is_session_id(value)

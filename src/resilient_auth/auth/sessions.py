@@ -34,8 +34,9 @@ class Auth(Shell):
 
     Without *store*, sessions live in this process. *listeners* are called with each
     event after it is true. *on_refresh* is given the session that is about to rotate
-    and returns the claims of its next tokens; if it raises `Refused`, such as
-    ``Refused("user_disabled")``, the session ends.
+    and returns the claims of its next tokens (None: no claims); if it raises `Refused`,
+    such as ``Refused("user_disabled")``, the session ends. Any other exception goes on
+    to the caller of `refresh`, and nothing was rotated.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Auth(Shell):
         session = self._new_session(
             subject, claims, device=device, amr=amr, remember=remember
         )
-        tokens = self._tokens(session, "issued", session.auth_time)
+        tokens = self._with_room(self._tokens(session, "issued", session.auth_time))
         self._store.open(session)
         self._tell_opened(session)
         if self._lives.max_per_subject is not None:
@@ -102,6 +103,9 @@ class Auth(Shell):
         may be presented again and nothing was lost. Source: RFC 9700 §4.14.2.
         """
         presented, now = self._presented(refresh_token), self.now()
+        claims = self._next_claims(presented, now)
+        if claims is not None:
+            now = self.now()  # asking took its time, and the grace starts now
         row = self._store.rotate(
             presented.session_id,
             presented.generation,
@@ -109,7 +113,7 @@ class Auth(Shell):
             now=now,
             idle=self._lives.idle,
             grace=self._lives.grace,
-            claims=self._next_claims(presented, now),
+            claims=claims,
         )
         if row is not None:
             self._tell_of(SessionRotated, row, now)
@@ -136,8 +140,10 @@ class Auth(Shell):
         """
         End a session; ending it twice is no error, and the first reason stays.
 
-        With *subject*, a session of somebody else is `Refused` ``not_found``.
+        With *subject*, a session of somebody else is `Refused` ``not_found``. Raises
+        `TypeError` or `ValueError` for what cannot be a session id, such as a token.
         """
+        self._named(session_id, subject=subject)
         if subject is not None:
             self._owned(self._store.find(session_id), subject)
         ended = self._store.end(session_id, now=self.now(), reason=reason)
@@ -150,7 +156,12 @@ class Auth(Shell):
     def revoke_all(
         self, subject: str, *, keep: str | None = None, reason: str = "revoked"
     ) -> int:
-        """End every session of *subject* but *keep*; return how many were ended."""
+        """
+        End every session of *subject* but the id *keep*; return how many were ended.
+
+        Raises `TypeError` or `ValueError` for what can name neither.
+        """
+        self._all_of(subject, keep)
         now = self.now()
         ended = self._store.end_all(subject, keep=keep, now=now, reason=reason)
         self._take_ended(*ended)
@@ -167,10 +178,10 @@ class Auth(Shell):
         sealed, session_id = self._unsealed(ticket, purpose, bound_to)
         self._first_use(
             self._store.consume(
-                sealed.token_id, expires_at=sealed.expires_at, now=self.now()
+                sealed.token_id, expires_at=self._used_until(sealed), now=self.now()
             )
         )
-        return self._principal_of(self.session(session_id))
+        return self._redeemed(self._store.find(session_id))
 
     def redeem_signed(self, text: str, signer: Signer) -> str:
         """
@@ -179,13 +190,13 @@ class Auth(Shell):
         Raises `Refused` ``token_invalid`` or ``token_expired``. Check whatever else can
         fail before, such as the form of a new password.
         """
-        sealed = signer.unseal(text, now=self.clock.time())
+        sealed, value = self._opened(text, signer)
         self._first_use(
             self._store.consume(
-                sealed.token_id, expires_at=sealed.expires_at, now=self.now()
+                sealed.token_id, expires_at=self._used_until(sealed), now=self.now()
             )
         )
-        return signer.text_of(sealed)
+        return value
 
     def purge(self, limit: int = 1000) -> int:
         """Delete at most *limit* long-ended sessions; return how many."""
@@ -223,9 +234,10 @@ class AsyncAuth(Shell):
 
     Without *store*, sessions live in this process. *listeners* are called with each
     event after it is true. *on_refresh* is given the session that is about to rotate
-    and returns the claims of its next tokens (it may be a plain function, if it does
-    not block); if it raises `Refused`, such as
-    ``Refused("user_disabled")``, the session ends.
+    and returns the claims of its next tokens (None: no claims); it may be a plain
+    function, if it does not block. If it raises `Refused`, such as
+    ``Refused("user_disabled")``, the session ends. Any other exception goes on to the
+    caller of `refresh`, and nothing was rotated.
     """
 
     def __init__(
@@ -262,7 +274,7 @@ class AsyncAuth(Shell):
         session = self._new_session(
             subject, claims, device=device, amr=amr, remember=remember
         )
-        tokens = self._tokens(session, "issued", session.auth_time)
+        tokens = self._with_room(self._tokens(session, "issued", session.auth_time))
         await self._store.open(session)
         self._tell_opened(session)
         if self._lives.max_per_subject is not None:
@@ -292,6 +304,9 @@ class AsyncAuth(Shell):
         may be presented again and nothing was lost. Source: RFC 9700 §4.14.2.
         """
         presented, now = self._presented(refresh_token), self.now()
+        claims = await self._next_claims(presented, now)
+        if claims is not None:
+            now = self.now()  # asking took its time, and the grace starts now
         row = await self._store.rotate(
             presented.session_id,
             presented.generation,
@@ -299,7 +314,7 @@ class AsyncAuth(Shell):
             now=now,
             idle=self._lives.idle,
             grace=self._lives.grace,
-            claims=await self._next_claims(presented, now),
+            claims=claims,
         )
         if row is not None:
             self._tell_of(SessionRotated, row, now)
@@ -326,8 +341,10 @@ class AsyncAuth(Shell):
         """
         End a session; ending it twice is no error, and the first reason stays.
 
-        With *subject*, a session of somebody else is `Refused` ``not_found``.
+        With *subject*, a session of somebody else is `Refused` ``not_found``. Raises
+        `TypeError` or `ValueError` for what cannot be a session id, such as a token.
         """
+        self._named(session_id, subject=subject)
         if subject is not None:
             self._owned(await self._store.find(session_id), subject)
         ended = await self._store.end(session_id, now=self.now(), reason=reason)
@@ -340,7 +357,12 @@ class AsyncAuth(Shell):
     async def revoke_all(
         self, subject: str, *, keep: str | None = None, reason: str = "revoked"
     ) -> int:
-        """End every session of *subject* but *keep*; return how many were ended."""
+        """
+        End every session of *subject* but the id *keep*; return how many were ended.
+
+        Raises `TypeError` or `ValueError` for what can name neither.
+        """
+        self._all_of(subject, keep)
         now = self.now()
         ended = await self._store.end_all(subject, keep=keep, now=now, reason=reason)
         self._take_ended(*ended)
@@ -359,10 +381,10 @@ class AsyncAuth(Shell):
         sealed, session_id = self._unsealed(ticket, purpose, bound_to)
         self._first_use(
             await self._store.consume(
-                sealed.token_id, expires_at=sealed.expires_at, now=self.now()
+                sealed.token_id, expires_at=self._used_until(sealed), now=self.now()
             )
         )
-        return self._principal_of(await self.session(session_id))
+        return self._redeemed(await self._store.find(session_id))
 
     async def redeem_signed(self, text: str, signer: Signer) -> str:
         """
@@ -371,13 +393,13 @@ class AsyncAuth(Shell):
         Raises `Refused` ``token_invalid`` or ``token_expired``. Check whatever else can
         fail before, such as the form of a new password.
         """
-        sealed = signer.unseal(text, now=self.clock.time())
+        sealed, value = self._opened(text, signer)
         self._first_use(
             await self._store.consume(
-                sealed.token_id, expires_at=sealed.expires_at, now=self.now()
+                sealed.token_id, expires_at=self._used_until(sealed), now=self.now()
             )
         )
-        return signer.text_of(sealed)
+        return value
 
     async def purge(self, limit: int = 1000) -> int:
         """Delete at most *limit* long-ended sessions; return how many."""

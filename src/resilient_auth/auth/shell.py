@@ -1,12 +1,14 @@
 """What do the twins share? Everything about a session that needs no store."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from resilient_auth.auth.arguments import check_arguments
 from resilient_auth.auth.revocation import Revocations
+from resilient_auth.auth.signer import Signer
 from resilient_auth.auth.tokens import TokenIssuer, TokenVerifier
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import refresh, signing, tickets
@@ -15,8 +17,15 @@ from resilient_auth.core.claims import Claims, TokenPolicy, checked_extra, compo
 from resilient_auth.core.refresh import Presented, read_refresh, write_refresh
 from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.seals import Seal, Sealed
-from resilient_auth.core.sessions import Session, SessionPolicy, end_of, open_session
+from resilient_auth.core.sessions import (
+    Session,
+    SessionPolicy,
+    end_of,
+    is_session_id,
+    open_session,
+)
 from resilient_auth.core.signing import CsrfTokens
+from resilient_auth.core.text import is_identifier
 from resilient_auth.errors import Refused, Unavailable
 from resilient_auth.events import (
     Event,
@@ -34,6 +43,8 @@ from resilient_auth.events import (
 
 #: Seconds for which an ended session stays stored, so that it can say why it ended.
 KEEP_ENDED = 86_400
+#: Bytes that an access token may still grow by: ``gen`` counts up to 15 digits.
+_ROOM = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +119,11 @@ class Shell:
         Return a ticket for *who*: good for *purpose*, once, within 30 seconds.
 
         For a WebSocket or an EventSource that can send no header. *bound_to* (a path,
-        an Origin) must be said again when it is redeemed. Asks no store.
+        an Origin) must be said again when it is redeemed. Asks no store. Raises
+        `TypeError` or `ValueError` for what a ticket cannot say.
         """
+        if not isinstance(who, Principal):
+            raise TypeError("A ticket is for a Principal, as verify() returns it.")
         return self._tickets.write(
             tickets.ticket_value(who.session_id, purpose, bound_to),
             token_id=secrets.token_urlsafe(16),
@@ -180,6 +194,27 @@ class Shell:
             self._tell_refresh_refused(error)
             raise
 
+    def _named(self, session_id: str, *, subject: str | None = None) -> None:
+        """
+        Raise for what cannot be a session id, such as a token: it would end nothing.
+
+        `Refused` ``not_found`` for any text that came with the *subject* who asks.
+        """
+        if is_session_id(session_id):
+            return
+        if not isinstance(session_id, str):
+            raise TypeError("A session id is text, such as tokens.session.id.")
+        if subject is None:
+            raise ValueError("This is no session id, such as tokens.session.id.")
+        raise Refused("not_found", reason="not of the form of a session id")
+
+    def _all_of(self, subject: str, keep: str | None) -> None:
+        """Raise for what can name no subject, or no session to *keep*."""
+        if not is_identifier(subject):
+            raise ValueError("subject is 1 to 256 plain characters.")
+        if keep is not None:
+            self._named(keep)
+
     def _living(self, row: Session | None) -> Session:
         code = end_of(row, now=self.now())
         if row is None or code:
@@ -195,27 +230,55 @@ class Shell:
     ) -> Mapping[str, Any]:
         """Return what ``on_refresh`` *said*, once a token is known to carry it."""
         claims = checked_extra(said)
-        self._tokens(replace(row, claims=claims), "rotated", now)
+        self._with_room(self._tokens(replace(row, claims=claims), "rotated", now))
         return claims
 
-    def _unsealed(self, ticket: str, purpose: str, bound_to: str) -> tuple[Sealed, str]:
-        """Return *ticket* opened, and its session."""
+    def _with_room(self, tokens: Tokens) -> Tokens:
+        """Return *tokens*; `ValueError` if later ones of the session may not fit."""
+        longest = min(self._policy.max_issued_bytes, self._policy.max_token_bytes)
+        if len(tokens.access_token) + _ROOM > longest:
+            raise ValueError(
+                f"The claims leave no room for a count of rotations in {longest} bytes "
+                "(max_issued_bytes, max_token_bytes). Put fewer claims into it."
+            )
+        return tokens
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
         try:
-            sealed = self._tickets.read(ticket, now=self.clock.time())
-            return sealed, tickets.session_of(sealed, purpose, bound_to)
+            yield
         except Refused as error:
             self._tell_token_refused(error)
             raise
 
+    def _unsealed(self, ticket: str, purpose: str, bound_to: str) -> tuple[Sealed, str]:
+        """Return *ticket* opened, and its session."""
+        with self._telling():
+            sealed = self._tickets.read(ticket, now=self.clock.time())
+            return sealed, tickets.session_of(sealed, purpose, bound_to)
+
+    def _opened(self, text: str, signer: Signer) -> tuple[Sealed, str]:
+        """Return what *signer* signed as *text*, opened, and its value."""
+        if not isinstance(signer, Signer):
+            raise TypeError("signer is the Signer that signed the text.")
+        with self._telling():
+            sealed = signer.unseal(text, now=self.clock.time())
+            return sealed, signer.text_of(sealed)
+
+    def _used_until(self, sealed: Sealed) -> int:
+        """Return until when a use must be remembered, also by a host that is behind."""
+        return sealed.expires_at + self._policy.leeway
+
     def _first_use(self, first: bool) -> None:  # noqa: FBT001 - the store's answer
         """Refuse a one-time token that was used before."""
-        if not first:
-            error = Refused("token_invalid", reason="used before", action="give_up")
-            self._tell_token_refused(error)
-            raise error
+        with self._telling():
+            if not first:
+                raise Refused("token_invalid", reason="used before", action="give_up")
 
-    def _principal_of(self, row: Session) -> Principal:
+    def _redeemed(self, row: Session | None) -> Principal:
         """Return who *row* stands for, as if its access token was issued now."""
+        with self._telling():
+            row = self._living(row)
         now = self.now()
         return Principal(
             subject=row.subject,

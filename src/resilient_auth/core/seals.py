@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from itsdangerous import Signer as Itsdangerous
 
@@ -56,8 +56,10 @@ class Seal:
         Return *value* sealed until *expires_at*.
 
         Raises `TypeError` for what JSON has no form for, and `ValueError` if it is too
-        long or cannot be written exactly.
+        long, cannot be written exactly, or would be refused by `read`.
         """
+        if not is_identifier(token_id) or not is_date(expires_at):
+            raise ValueError("A seal needs an id, and an end in whole Unix seconds.")
         said = {"value": value, "id": token_id, "exp": expires_at}
         text = self._signer.sign(encode_segment(write_object(said))).decode("ascii")
         if len(text) > MAX_SEAL_BYTES:
@@ -84,6 +86,9 @@ class Seal:
                 "token_expired", "This has expired.", reason="seal", action="give_up"
             )
         return sealed
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A seal is not pickled or copied; build it where needed.")
 
 
 def _read(payload: bytes) -> Sealed:

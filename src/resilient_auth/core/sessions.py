@@ -1,5 +1,6 @@
 """What is a session? The record that is stored, and the rules for its two ends."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from resilient_auth.core.text import is_identifier
 from resilient_auth.errors import ConfigError
 
 MAX_DEVICE = 200
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +127,22 @@ def open_session(
 def superfluous(
     living: Sequence[Session], newest: Session, *, policy: SessionPolicy
 ) -> Sequence[Session]:
-    """Return those of *living* (newest first) that the login of *newest* ends."""
+    """
+    Return those of *living* (newest first) that the login of *newest* ends.
+
+    Only what stands behind it: of two logins at once each would else end the other.
+    """
     if policy.max_per_subject is None:
         return ()
-    others = [row for row in living if row.id != newest.id]
-    return others[policy.max_per_subject - 1 :]
+    ids = [row.id for row in living]
+    if newest.id not in ids:
+        return ()  # a later login ended it, and sees to the rest
+    return living[max(ids.index(newest.id) + 1, policy.max_per_subject) :]
+
+
+def is_session_id(value: object) -> bool:
+    """Say whether *value* can be the id of a session; a token never can."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def end_of(row: Session | None, *, now: int) -> str:

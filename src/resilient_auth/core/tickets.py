@@ -11,9 +11,11 @@ MAX_AGE = 30
 
 
 def ticket_value(session_id: str, purpose: str, bound_to: str) -> Mapping[str, str]:
-    """Return what a ticket says; `ValueError` for a purpose that is no plain name."""
+    """Return what a ticket says; `TypeError` or `ValueError` for what it cannot."""
     if not is_identifier(purpose):
         raise ValueError("purpose is 1 to 256 plain characters.")
+    if not isinstance(bound_to, str):
+        raise TypeError("bound_to is text, such as a path or an Origin.")
     return {"sid": session_id, "for": purpose, "to": bound_to}
 
 
