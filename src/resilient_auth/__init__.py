@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resilient_auth.auth.sessions import Auth as Auth
     from resilient_auth.auth.shell import Principal as Principal
     from resilient_auth.auth.shell import Tokens as Tokens
+    from resilient_auth.auth.signer import Signer as Signer
     from resilient_auth.auth.tokens import TokenIssuer as TokenIssuer
     from resilient_auth.auth.tokens import TokenVerifier as TokenVerifier
     from resilient_auth.clock import Clock as Clock
@@ -132,6 +133,7 @@ _HOMES = {
     "Session": "core.sessions",
     "SessionPolicy": "core.sessions",
     "SessionStore": "stores.base",
+    "Signer": "auth.signer",
     "SqlCheck": "ops.sql",
     "StarletteAuth": "web.starlette",
     "StreamInterrupted": "errors",
@@ -209,6 +211,7 @@ __all__ = [
     "Session",
     "SessionPolicy",
     "SessionStore",
+    "Signer",
     "SqlCheck",
     "StarletteAuth",
     "StreamInterrupted",
