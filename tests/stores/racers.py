@@ -62,14 +62,14 @@ class Place:
 
 @contextmanager
 def opened(place: Place) -> Iterator[SessionStore]:
-    """Yield the store at *place*, with room for all racers, and close it."""
+    """Yield the store at *place*, with the advised settings, and close it."""
     if not place.address:
         yield MemoryStore()
     elif place.address.startswith("unix:"):
         with redis.Redis.from_url(place.address) as client:
             yield RedisStore(client)
     else:
-        engine = sa.create_engine(place.address, pool_size=MANY)
+        engine = sa.create_engine(place.address, pool_size=MANY, pool_pre_ping=True)
         yield SQLAlchemyStore(engine)
         engine.dispose()
 
@@ -84,7 +84,7 @@ async def aopened(place: Place) -> AsyncIterator[AsyncSessionStore | MemoryStore
         yield AsyncRedisStore(client)
         await client.aclose()
     else:
-        engine = create_async_engine(place.address, pool_size=MANY)
+        engine = create_async_engine(place.address, pool_size=MANY, pool_pre_ping=True)
         yield AsyncSQLAlchemyStore(engine)
         await engine.dispose()
 

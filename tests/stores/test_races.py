@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 import redis
 import sqlalchemy as sa
-
-from resilient_auth.stores.sqlalchemy import metadata
 from tests.stores.racers import (
     GRACE,
     MAX_PER_SUBJECT,
@@ -24,6 +22,8 @@ from tests.stores.racers import (
     Tasks,
     Threads,
 )
+
+from resilient_auth.stores.sqlalchemy import metadata
 
 ROUNDS = 5
 SYNC = ["sqlite", "postgresql+psycopg", "valkey"]
