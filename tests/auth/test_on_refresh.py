@@ -248,5 +248,5 @@ def test_a_synchronous_shell_cannot_await(name: str) -> None:
 @pytest.mark.parametrize("wrong", [{"role": "user"}, "user", 7])
 def test_what_cannot_be_called_is_refused(build: Build, wrong: Any) -> None:
     """At start, and not at the first refresh ten minutes later."""
-    with pytest.raises(ConfigError, match="on_refresh is a function"):
+    with pytest.raises(ConfigError, match="on_refresh takes a function"):
         build(on_refresh=wrong)

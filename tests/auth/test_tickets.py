@@ -110,7 +110,7 @@ def test_a_ticket_opens_what_it_was_made_for(
 @pytest.mark.parametrize("end", ["logout", "elsewhere", "expired", "purged"])
 def test_a_ticket_of_an_ended_session_opens_nothing(build: Build, end: str) -> None:
     """The store is asked, so a logout in another process counts at once."""
-    world = build(idle=20, absolute=20)
+    world = build(idle=20, absolute=20, grace=10)
     ann = who(world)
     ticket = world.auth.ticket(ann, "chat")
     if end == "logout":
