@@ -12,7 +12,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test deep lint types docs build bench lock format clean
+.PHONY: help demo test deep lint types docs build bench bench-tokens lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ docs: $(VENV)/dev.stamp ## Build the documentation; warnings are errors
 
 build: $(VENV)/dev.stamp ## Build the wheel and the source archive
 	@rm -rf dist && $(BIN)/python -m build --no-isolation --outdir dist . > /dev/null && ls dist
+
+bench-tokens: $(VENV)/dev.stamp ## Print the table of tokens alone
+	@$(BIN)/python -m tests.benchmarks tokens
 
 bench: $(VENV)/dev.stamp ## Print the benchmark table
 	@$(BIN)/python -m tests.benchmarks

@@ -30,20 +30,21 @@ class Primitive(Protocol):
 
 
 class Hmac:
-    """HMAC in one call of the standard library: half the time of an object for each."""
+    """HMAC over a copy of a prepared object: a third less than from the secret."""
 
-    __slots__ = ("_digest",)
-
-    def __init__(self, digest: str) -> None:
-        self._digest = digest
-
-    def sign(self, msg: bytes, key: bytes) -> bytes:
+    @staticmethod
+    def sign(msg: bytes, key: hmac.HMAC) -> bytes:
         """Return the code of *msg*."""
-        return hmac.digest(key, msg, self._digest)
+        code = key.copy()
+        code.update(msg)
+        return code.digest()
 
-    def verify(self, msg: bytes, key: bytes, sig: bytes) -> bool:
+    @staticmethod
+    def verify(msg: bytes, key: hmac.HMAC, sig: bytes) -> bool:
         """Say whether *sig* is the code of *msg*, in constant time."""
-        return hmac.compare_digest(sig, hmac.digest(key, msg, self._digest))
+        code = key.copy()
+        code.update(msg)
+        return hmac.compare_digest(sig, code.digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,15 @@ class Offered:
     """
     One algorithm: the JWK type of its keys (``kty``), and what computes it.
 
-    *size* is the smallest HMAC secret in bytes (RFC 7518 §3.2). *curve* is a JWK's
-    ``crv``; *elliptic* is the same for `cryptography`, where it is needed.
+    *size* is the smallest HMAC secret in bytes (RFC 7518 §3.2), *digest* its hash.
+    *curve* is a JWK's ``crv``; *elliptic* is the same for `cryptography`, where it is
+    needed.
     """
 
     kty: str
     primitive: Primitive
     size: int | None = None
+    digest: str = ""
     curve: str | None = None
     elliptic: type[ec.EllipticCurve] | None = None
 
@@ -68,9 +71,9 @@ def _elliptic(hashed: Any, curve: str, elliptic: type[ec.EllipticCurve]) -> Offe
 
 ALGORITHMS: Mapping[str, Offered] = MappingProxyType(
     {
-        "HS256": Offered("oct", Hmac("sha256"), size=32),
-        "HS384": Offered("oct", Hmac("sha384"), size=48),
-        "HS512": Offered("oct", Hmac("sha512"), size=64),
+        "HS256": Offered("oct", Hmac(), size=32, digest="sha256"),
+        "HS384": Offered("oct", Hmac(), size=48, digest="sha384"),
+        "HS512": Offered("oct", Hmac(), size=64, digest="sha512"),
         "RS256": Offered("RSA", RSAAlgorithm(RSAAlgorithm.SHA256)),
         "RS384": Offered("RSA", RSAAlgorithm(RSAAlgorithm.SHA384)),
         "RS512": Offered("RSA", RSAAlgorithm(RSAAlgorithm.SHA512)),

@@ -5,6 +5,7 @@ Everything is checked and prepared once, when a key is built; nothing is checked
 per token. No secret leaves through repr, pickle, vars or an error's text.
 """
 
+import hmac
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -98,7 +99,8 @@ class Key:
         _refuse_foreign(secret)
         if kid is None:
             kid = derive(secret, "key id", 8).hex()
-        return cls(checked_kid(kid), alg, row.primitive, secret, secret, secret)
+        prepared = hmac.new(secret, digestmod=row.digest)
+        return cls(checked_kid(kid), alg, row.primitive, prepared, prepared, secret)
 
     @classmethod
     def from_pem(
