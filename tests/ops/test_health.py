@@ -296,3 +296,41 @@ def test_a_check_outlives_the_loop_in_which_it_hung() -> None:
         asyncio.run(give_up())
 
     assert 2 == len(asked)
+
+
+class Stubborn(Scripted):
+    """A check that will not be cancelled once its gate is shut."""
+
+    async def arun(self) -> CheckResult:
+        """Wait for the gate, whoever says that it is enough."""
+        self.looks += 1
+        while self.gate is not None and not self.gate.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.gate.wait()
+        return PASS
+
+
+async def test_a_check_that_will_not_stop_turns_red_and_is_not_run_again() -> None:
+    """Else the last good answer would be given for ever."""
+    check = Stubborn(timeout=0.01)
+    probed = Probed([check])
+    seen = [await probed.look()]
+    check.gate = asyncio.Event()
+    seen += [await probed.look() for _ in range(3)]
+    looks = check.looks
+    check.gate.set()
+    seen += [await probed.look() for _ in range(3)]
+
+    assert [200, 200, 503, 503] == seen[:4]
+    assert 2 == looks
+    assert 200 == seen[-1]
+
+
+async def test_a_check_that_cancels_itself_has_failed() -> None:
+    """Drivers let the cancellation of an inner task out; no probe asked for it."""
+
+    class Cancelling(Scripted):
+        async def arun(self) -> CheckResult:
+            raise asyncio.CancelledError
+
+    assert 503 == await Probed([Cancelling()]).look()

@@ -124,7 +124,7 @@ class Health:
         await asyncio.shield(self._looking)
 
     async def _look(self) -> None:
-        results = await asyncio.gather(*(_run(each.check) for each in self._watched))
+        results = await asyncio.gather(*(each.look() for each in self._watched))
         self._looked_at = self._clock.monotonic()
         for watched, result in zip(self._watched, results, strict=True):
             previous = watched.shown if watched.seen else "starting"
@@ -192,6 +192,20 @@ class _Watched:
         self.shown: Status = "fail" if check.critical else "warn"
         self._fail_after = fail_after
         self._against = 0
+        self._running: asyncio.Task[CheckResult] | None = None
+
+    async def look(self) -> CheckResult:
+        """Run the check within its time limit; one that still runs is not run again."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(_run(self.check))
+        # Not `asyncio.timeout`, which waits for whoever will not be cancelled.
+        await asyncio.wait({self._running}, timeout=self.check.timeout)
+        if not self._running.done():
+            self._running.cancel()
+            return CheckResult("fail", f"no answer in {self.check.timeout} s")
+        if self._running.cancelled():
+            return CheckResult("fail", "cancelled from inside")
+        return self._running.result()
 
     def take(self, result: CheckResult) -> bool:
         """Take a result; say whether what is shown changed, or is shown at last."""
@@ -218,12 +232,9 @@ def _checked(check: Check) -> Check:
 
 
 async def _run(check: Check) -> CheckResult:
-    """Run *check* within its time limit; whatever it raises is a failure."""
+    """Run *check*; whatever it raises is a failure."""
     try:
-        async with asyncio.timeout(check.timeout):
-            result: object = await check.arun()
-    except TimeoutError:
-        return CheckResult("fail", f"no answer in {check.timeout} s")
+        result: object = await check.arun()
     except Exception as error:  # noqa: BLE001 - a check that breaks has failed
         return CheckResult("fail", type(error).__name__)
     if isinstance(result, CheckResult):
