@@ -1,10 +1,17 @@
 """What `check_models` tells of duplicates that are alive at start."""
 
+from typing import Any
+
 import pytest
 from tests.orm.conftest import Modules
 from tests.orm.test_guard import BASE, FROM_BASE, user
 
-from resilient_auth import DuplicateModelError, DuplicateModelWarning, check_models
+from resilient_auth import (
+    ConfigError,
+    DuplicateModelError,
+    DuplicateModelWarning,
+    check_models,
+)
 
 LENIENT = BASE.replace("()\n", '(on_duplicate="warn")\n')
 KEPT = "\nfirst = User\n"
@@ -50,3 +57,25 @@ def test_a_class_of_type_has_no_line_of_its_base(modules: Modules) -> None:
         modules.load("two", FROM_BASE + "\n" * 5 + made % "b")
 
     assert [7, 9] == [int(each.rpartition(":")[2]) for each in caught.value.places]
+
+
+def test_a_module_that_ends_the_process_is_told(modules: Modules) -> None:
+    """A script without ``if __name__`` exits when it is imported, without a word."""
+    base = modules.load("app.base", BASE).Base
+    script = modules.write("app.script", "import sys\nsys.exit('usage: script')\n")
+    (finding,) = check_models(base, packages=["app"]).errors
+
+    assert ("import_failed", str(script), 2) == (
+        finding.code,
+        finding.file,
+        finding.line,
+    )
+    assert "SystemExit: usage: script" in finding.text
+
+
+@pytest.mark.parametrize("packages", ["app", None, 5, [None], [""], [5]])
+def test_packages_are_names(packages: Any, modules: Modules) -> None:
+    """One string would be its letters."""
+    base = modules.load("base", BASE).Base
+    with pytest.raises(ConfigError, match="packages"):
+        check_models(base, packages=packages)

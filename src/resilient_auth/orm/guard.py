@@ -121,7 +121,9 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
         return owner is not None and _is_mapping_a_class(owner)
 
     def _classes(self) -> Iterator[type]:
-        return (each for each in self.values() if isinstance(each, type))
+        # A list made in one step: another thread may be defining a class.
+        living = [each() for each in self.valuerefs()]
+        return (each for each in living if isinstance(each, type))
 
 
 class GuardedRegistry(registry):

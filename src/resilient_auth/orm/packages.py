@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
-from resilient_auth.errors import ConfigError
+from resilient_auth.core import arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,11 @@ def import_all(packages: Iterable[str]) -> list[ImportFailure]:
     ``__main__`` modules are left out: importing one starts a program. A module that
     fails is noted, and the others are imported all the same.
     """
-    if isinstance(packages, str):
-        raise ConfigError(f'packages is a list of names: packages=["{packages}"].')
+    names = arguments.several("packages", packages)
+    for each in names:
+        arguments.text("A name in packages", each)
     failures: list[ImportFailure] = []
-    for package in packages:
+    for package in names:
         _import(package, failures)
     return failures
 
@@ -43,7 +44,7 @@ def import_all(packages: Iterable[str]) -> list[ImportFailure]:
 def _import(name: str, failures: list[ImportFailure]) -> None:
     try:
         module = importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001 - reported with all the others
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - reported with the others
         failures.append(_failure(name, error))
         return
     for below in sorted(_modules_in(module)):
@@ -56,7 +57,7 @@ def _modules_in(package: ModuleType) -> Iterator[str]:
             yield f"{package.__name__}.{found.name}"
 
 
-def _failure(name: str, error: Exception) -> ImportFailure:
+def _failure(name: str, error: BaseException) -> ImportFailure:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
