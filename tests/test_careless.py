@@ -300,3 +300,14 @@ def test_a_check_that_finds_nothing_has_failed() -> None:
     answer = asyncio.run(Health([Careless()]).ready())
 
     assert 503 == answer.status
+
+
+@pytest.mark.parametrize("kind", [Auth, AsyncAuth])
+def test_a_session_does_not_hand_out_tokens_that_outlive_its_revocation(
+    kind: Any,
+) -> None:
+    """Stores remember for a day that a session ended, and no longer."""
+    week = TokenPolicy(issuer="i", audience="a", access_ttl=604_800, max_ttl=604_800)
+
+    with pytest.raises(ConfigError, match="at most a day"):
+        kind(RING, week)

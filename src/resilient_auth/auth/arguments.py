@@ -5,6 +5,9 @@ from resilient_auth.core import arguments
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.sessions import SessionPolicy
+from resilient_auth.errors import ConfigError
+
+_LONGEST = 86_400
 
 
 def check_arguments(
@@ -17,5 +20,10 @@ def check_arguments(
     arguments.instance("ring", ring, KeyRing)
     arguments.instance("policy", policy, TokenPolicy)
     arguments.instance("sessions", sessions, SessionPolicy | None)
+    if policy.access_ttl > _LONGEST:
+        raise ConfigError(
+            "A session's access tokens live at most a day: after that stores forget "
+            "revocations. Refresh oftener; a TokenIssuer alone may issue longer ones."
+        )
     if clock is not None:
         arguments.methods("clock", clock, "time", "monotonic")

@@ -42,7 +42,7 @@ from resilient_auth.events import (
 )
 
 #: Seconds for which an ended session stays stored, so that it can say why it ended.
-KEEP_ENDED = 86_400
+KEEP_ENDED = 90_000  # a day, which an access token may live, and the leeway
 #: Bytes that an access token may still grow by: ``gen`` counts up to 15 digits.
 _ROOM = 20
 

@@ -23,7 +23,7 @@ from resilient_auth.stores.endings import Endings, minute_of
 from resilient_auth.stores.subjects import Subjects
 
 _SWEEP = 2  # dead ones dropped for each new one, so that they go faster than they come
-_KEEP_ENDED = 86_400  # seconds for which an ended session can still say why it ended
+_KEEP_ENDED = 90_000  # seconds for which an ended session can still say why it ended
 
 
 class MemoryStore:
