@@ -13,7 +13,9 @@ from resilient_auth.testing.clock import FrozenClock as FrozenClock
 from resilient_auth.testing.exchange import Transport as Transport
 from resilient_auth.testing.exchange import WireRequest as WireRequest
 from resilient_auth.testing.exchange import WireResponse as WireResponse
+from resilient_auth.testing.interleavings import Fate as Fate
 from resilient_auth.testing.interleavings import Outcome as Outcome
+from resilient_auth.testing.interleavings import Step as Step
 from resilient_auth.testing.interleavings import SteppingStore as SteppingStore
 from resilient_auth.testing.interleavings import explore as explore
 from resilient_auth.testing.stores import BlockingStore as BlockingStore
