@@ -6,7 +6,7 @@ from hypothesis import settings
 
 # No deadline: a machine shared with others is slow now and then, and no test of ours
 # asserts a time.
-pytest_plugins = ["tests.browsers.fixtures"]
+pytest_plugins = ["tests.browsers.fixtures", "tests.postgres"]
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, print_blob=True)

@@ -68,7 +68,9 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
         await accounts.ensure(DEMO_USER, DEMO_PASSWORD)
 
         feed = Feed()
-        outage = Outage(engine, feed)
+        stranger = open_engine(settings.database_url)
+        closing.push_async_callback(stranger.dispose)
+        outage = Outage(stranger, feed)
         closing.push_async_callback(outage.close)
         local, client, name = await _open_llm(settings, closing)
         model = ChatModel(client, name=name, listeners=[feed])

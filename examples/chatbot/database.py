@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from examples.chatbot.models import Base
-from sqlalchemy import make_url
+from sqlalchemy import AsyncAdaptedQueuePool, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -19,14 +19,19 @@ def open_engine(url: str) -> AsyncEngine:
     """
     Return an engine for *url*, whose statements fail after a second without the lock.
 
-    Without that, a stopped database would look like a slow page.
+    Without that, a stopped database would look like a slow page. SQLite has one writer
+    and keeps no queue: of many that try again by chance some starve. So there is one
+    connection, for which requests wait in order.
     """
-    backend = make_url(url).get_backend_name()
-    patience = "timeout" if backend == "sqlite" else "command_timeout"
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
     return create_async_engine(
         url,
-        connect_args={patience: _PATIENCE},
-        pool_pre_ping=backend != "sqlite",
+        connect_args={"timeout" if is_sqlite else "command_timeout": _PATIENCE},
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1 if is_sqlite else 5,
+        max_overflow=0 if is_sqlite else 10,
+        pool_timeout=_PATIENCE,
+        pool_pre_ping=not is_sqlite,
         hide_parameters=True,  # what people say belongs into no error and no log
     )
 

@@ -14,7 +14,11 @@ _LOCKED = "users, conversations, messages, ra_sessions"
 
 
 class Outage:
-    """Stops the database of *engine*; one outage at a time."""
+    """
+    Stops the database that *engine* reaches, for one outage at a time.
+
+    Nobody else may use *engine*: who holds the lock must not be in anybody's way.
+    """
 
     def __init__(self, engine: AsyncEngine, feed: Feed) -> None:
         self._engine = engine
