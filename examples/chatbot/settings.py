@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 N = TypeVar("N", int, float)
 
+_DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 DEMO_USER = "demo"
 DEMO_PASSWORD = "correct horse battery"  # noqa: S105 - printed for whoever tries it
 
@@ -38,13 +39,13 @@ class Settings:
         if not (math.isfinite(self.pace) and self.pace >= 0):
             raise ValueError(f"DEMO_PACE is seconds from 0, not {self.pace}.")
         try:
-            backend = make_url(self.database_url).get_backend_name()
-        except ArgumentError:
+            driver = make_url(self.database_url).drivername
+        except (ArgumentError, ValueError):  # the second for a port that is no number
             raise ValueError("DEMO_DATABASE_URL is not a database's URL.") from None
-        if backend not in ("sqlite", "postgresql"):
+        if driver not in _DRIVERS:
             raise ValueError(
                 "DEMO_DATABASE_URL is sqlite+aiosqlite:///… or postgresql+asyncpg://…, "
-                f"not {backend}."
+                f"not {driver}."
             )
 
     @classmethod

@@ -1,6 +1,7 @@
 """The demo as a program: it starts or says why not, and leaves nothing behind."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from examples.chatbot import program
 
 ROOT = Path(__file__).parent.parent.parent
 DEMO_USER = {"username": "demo", "password": "correct horse battery"}
@@ -166,7 +168,10 @@ class TestStart:
             ("DEMO_DATA", "/dev/null"),
             ("DEMO_DATABASE_URL", "postgresql+asyncpg://ann:secret@127.0.0.1:1/x"),
             ("DEMO_DATABASE_URL", "no address"),
+            ("DEMO_DATABASE_URL", "postgresql+asyncpg://ann:secret@127.0.0.1:x/x"),
+            ("DEMO_DATABASE_URL", "postgresql+psycopg2://ann:secret@127.0.0.1:1/x"),
             ("DEMO_DATABASE_URL", "mysql+aiomysql://ann:secret@127.0.0.1:1/x"),
+            ("DEMO_DATABASE_URL", "sqlite:///no-async-driver.db"),
         ],
     )
     def test_an_unfit_environment_says_so(
@@ -178,9 +183,54 @@ class TestStart:
         _, complained = process.communicate(timeout=30)
 
         assert process.returncode == 1
-        assert "The demo cannot start." in complained
-        assert "Traceback" not in complained
+        assert complained.startswith("The demo cannot start.")
+        assert 1 == complained.count("\n")
         assert "secret" not in complained
+
+    def test_a_file_that_is_no_database_says_so(self, tmp_path: Path) -> None:
+        """In one line, without the statement that failed first."""
+        (tmp_path / "chatbot.db").write_bytes(b"no database" * 100)
+        fit = {"PORT": "0", "DEMO_DATA": str(tmp_path), "DEMO_DATABASE_URL": ""}
+        process = start(fit)
+        _, complained = process.communicate(timeout=30)
+
+        assert process.returncode == 1
+        assert complained.endswith("file is not a database\n")
+        assert 1 == complained.count("\n")
+
+    def test_a_port_of_the_system_says_so(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Below 1024 a plain user may not listen, on most machines."""
+
+        def forbid(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(socket, "create_server", forbid)
+        monkeypatch.setenv("PORT", "80")
+        monkeypatch.setenv("DEMO_DATA", str(tmp_path))
+
+        assert 1 == program.run()
+        assert (
+            "The demo cannot start. Port 80 cannot be used: Permission denied.\n"
+            == capsys.readouterr().err
+        )
+
+    def test_ctrl_c_while_it_imports_says_nothing(self, tmp_path: Path) -> None:
+        """An impatient finger is no bug; the shell sees that a signal ended it."""
+        slow = "print('importing', flush=True); import time; time.sleep(60)"
+        (tmp_path / "uvicorn.py").write_text(slow)
+        path = os.pathsep.join([str(tmp_path), *sys.path])
+        process = start({"DEMO_DATA": str(tmp_path), "PYTHONPATH": path})
+        assert process.stdout is not None
+        assert "importing\n" == process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, complained = process.communicate(timeout=30)
+
+        assert (-signal.SIGINT, "") == (process.returncode, complained)
 
     def test_a_damaged_key_says_so(self, tmp_path: Path) -> None:
         """Never a silent new key, which would log everybody out."""
