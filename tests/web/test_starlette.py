@@ -170,6 +170,11 @@ def test_required_guards_both_kinds_of_endpoints(
     assert b"ann" == world.send("GET", "/", [bearer(world.login().access)]).body
 
 
+async def inject(request: Request, _given: object) -> Response:
+    """Ask for more than a request, which a decorator may give."""
+    return await agreet(request)
+
+
 class Greeter:
     """An object with an asynchronous ``__call__``."""
 
@@ -183,6 +188,10 @@ class Greeter:
     [
         pytest.param(Greeter(), id="object"),
         pytest.param(functools.partial(agreet), id="partial"),
+        pytest.param(functools.partial(Greeter()), id="partial-of-object"),
+        pytest.param(Greeter().__call__, id="method"),
+        pytest.param(staticmethod(agreet), id="static"),
+        pytest.param(functools.wraps(inject)(lambda r: inject(r, 1)), id="injected"),
     ],
 )
 def test_required_guards_what_is_awaited_in_disguise(
@@ -195,9 +204,20 @@ def test_required_guards_what_is_awaited_in_disguise(
     assert 200 == world.send("GET", "/", [bearer(grant.access)]).status
 
 
-@pytest.mark.parametrize("endpoint", [Greeter, None, "greet"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        pytest.param(Greeter, id="class"),
+        pytest.param(Greeter.__call__, id="method-of-a-class"),
+        pytest.param(classmethod(agreet), id="class-method"),  # type: ignore[arg-type] - a mistake
+        pytest.param(lambda: None, id="no-argument"),
+        pytest.param(inject, id="two-arguments"),
+        pytest.param(None, id="nothing"),
+        pytest.param("greet", id="name"),
+    ],
+)
 def test_required_refuses_what_it_cannot_guard(endpoint: Any) -> None:
-    """A class is made anew for each request; told when decorated, not as a 500."""
+    """Whom nobody could call with a request; told when decorated, not as a 500."""
     with pytest.raises(ConfigError, match="guards functions"):
         web_of(WireSetup()).required()(endpoint)
 

@@ -103,10 +103,10 @@ class StarletteAuth:
     def _guarded(
         self, endpoint: Endpoint, recent: int | None, scopes: frozenset[str]
     ) -> Callable[[Request], Awaitable[Any]]:
-        if inspect.isclass(endpoint) or not callable(endpoint):
+        if not _takes_a_request(endpoint):
             raise ConfigError(
-                "required() guards functions; in an HTTPEndpoint's method call "
-                "`await web.principal(request)`."
+                "required() guards functions of one argument, the request; in an "
+                "HTTPEndpoint's method call `await web.principal(request)`."
             )
         awaited = is_async(endpoint)
 
@@ -119,7 +119,8 @@ class StarletteAuth:
             request.state.principal = who
             if awaited:
                 return await endpoint(request)
-            return await run_in_threadpool(endpoint, request)
+            answer = await run_in_threadpool(endpoint, request)
+            return await answer if inspect.isawaitable(answer) else answer
 
         return guarded
 
@@ -144,6 +145,19 @@ class _Endpoints:
         except AnswerError as error:
             answer = self._endpoints.refusals.answer(view, error)
         await _response(answer)(scope, receive, send)
+
+
+def _takes_a_request(endpoint: object) -> bool:
+    if inspect.isclass(endpoint) or not callable(endpoint):
+        return False
+    try:
+        # A decorator may give what the function inside asks for beside the request.
+        inspect.signature(endpoint, follow_wrapped=False).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # what is not written in Python, or static, may hide its arguments
+    return True
 
 
 def _starlettes(node: object) -> Iterator[Starlette]:
