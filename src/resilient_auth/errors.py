@@ -104,6 +104,8 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
     }
 )
 
+_ACTIONS = frozenset(row.action for row in PROBLEMS.values())
+
 
 class ResilientAuthError(Exception):
     """The root of everything that this library raises; survives pickling."""
@@ -172,17 +174,20 @@ class AnswerError(ResilientAuthError):
         reason: str = "",
         action: str = "",
     ) -> None:
-        problem = PROBLEMS.get(code)
-        if problem is None:
+        if not isinstance(code, str) or code not in PROBLEMS:
             known = ", ".join(sorted(PROBLEMS))
             raise ConfigError(f"There is no code {code!r}; the codes are {known}.")
+        if action and action not in _ACTIONS:
+            known = ", ".join(sorted(_ACTIONS))
+            raise ConfigError(f"There is no action {action!r}; there are {known}.")
         if retry_after is not None and not isinstance(retry_after, int | float):
             raise ConfigError("retry_after is a number of seconds, or None.")
         super().__init__(code if not reason else f"{code}: {reason}")
+        problem = PROBLEMS[code]
         self.code = code
         self.status: int = problem.status
         self.action: str = action or problem.action
-        self.detail: str = _sayable(detail) or problem.title
+        self.detail: str = _sayable(detail or problem.title)
         self.retry_after = retry_after
         self.reason: str = reason or code
         self.request_id = ""

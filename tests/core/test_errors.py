@@ -107,11 +107,19 @@ def test_any_detail_can_be_answered(detail: Any) -> None:
     assert isinstance(error.detail, str)
 
 
+@pytest.mark.parametrize("detail", ["", None])
+def test_no_detail_is_the_title(detail: Any) -> None:
+    """The member is never empty, and never says ``None`` to a user."""
+    assert PROBLEMS["not_found"].title == Refused("not_found", detail).detail
+
+
 @pytest.mark.parametrize(
     "build",
     [
         pytest.param(lambda: Refused("nope"), id="code"),
         pytest.param(lambda: Refused(None), id="no-code"),  # type: ignore[arg-type] - a mistake
+        pytest.param(lambda: Refused([]), id="list"),  # type: ignore[arg-type] - a mistake
+        pytest.param(lambda: Refused("not_found", action="relogin"), id="action"),
         pytest.param(
             lambda: Refused("rate_limited", retry_after="soon"),  # type: ignore[arg-type] - a mistake
             id="wait",
