@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from typing import Self
 
 import httpx2
@@ -55,7 +56,11 @@ class LocalLLM:
         return None if self._process is None else self._process.pid
 
     async def start(self) -> None:
-        """Start the server and wait until it listens; no harm if it runs already."""
+        """
+        Start the server and wait until it listens; no harm if it runs already.
+
+        Raises `Unavailable` if it does not; then nothing of it is left.
+        """
         async with self._moving:
             await self._start()
 
@@ -97,7 +102,11 @@ class LocalLLM:
             stdout=PIPE,
             env=os.environ | {"DEMO_LLM_KEY": self.key},
         )
-        self._port = await _printed_port(self._process)
+        try:
+            self._port = await _printed_port(self._process)
+        except BaseException:  # cancelled too: what does not listen does not run
+            await self._stop()
+            raise
 
     async def _stop(self) -> None:
         process, self._process = self._process, None
@@ -126,10 +135,12 @@ class LocalLLM:
 
 
 async def _printed_port(process: Process) -> int:
-    """Return the port that the child prints, or say why there is none."""
+    """Return the port that the child prints; `Unavailable` if it prints none."""
     assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
-    async with asyncio.timeout(_STARTS_WITHIN):
-        line = await process.stdout.readline()
+    line = b""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STARTS_WITHIN):
+            line = await process.stdout.readline()
     if not line.strip().isdigit():
-        raise RuntimeError("The local LLM server did not start; it says why above.")
+        raise Unavailable("llm_unavailable", "The local model did not start.")
     return int(line)

@@ -16,7 +16,7 @@ from examples.chatbot.settings import DEMO_PASSWORD, DEMO_USER, Settings
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from resilient_auth import ConfigError
+from resilient_auth import ConfigError, Unavailable
 
 _GRACE = 3  # seconds for open connections when it ends
 
@@ -72,8 +72,13 @@ def run() -> int:
         where = make_url(settings.database_url)  # its repr hides the password
         why = str(error).partition("\n")[0]  # the rest is the statement, and a link
         return _fail(f"Data in {settings.data}, database {where!r}: {why}")
+    except Unavailable as error:
+        return _fail(error.detail)
     except KeyboardInterrupt:
         return 130  # Ctrl-C before it was ready; everything is closed
+    finally:
+        for each in sockets:
+            each.close()
     return 0
 
 

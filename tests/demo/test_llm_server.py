@@ -11,12 +11,14 @@ from pathlib import Path
 import httpx2
 import openai
 import pytest
-from examples.chatbot import toy_model
+from examples.chatbot import llm_process, toy_model
 from examples.chatbot.llm_process import LocalLLM
 from hypothesis import given
 from hypothesis import strategies as st
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+from resilient_auth import Unavailable
 
 ROOT = Path(__file__).parent.parent.parent
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
@@ -238,6 +240,53 @@ class TestProcess:
         await asyncio.gather(llm.stop(), llm.stop(), llm.stop())
         assert llm.pid is None
 
+    @pytest.mark.parametrize(
+        "script",
+        ["exit 3", "echo no port", "exec sleep 60"],
+        ids=lambda s: s.split()[0],
+    )
+    async def test_a_start_that_fails_is_an_outage(
+        self,
+        llm: LocalLLM,
+        script: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Nothing of it is left, so that the next one can succeed."""
+        await llm.stop()
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "executable", program(tmp_path, script))
+            patched.setattr(llm_process, "_STARTS_WITHIN", 0.5)
+            with pytest.raises(Unavailable, match="llm_unavailable"):
+                await llm.break_it("500")
+        assert llm.pid is None
+
+        await llm.break_it("500")
+        assert await llm.mode() == "500"
+
+    async def test_a_start_that_is_given_up_leaves_nothing(
+        self, llm: LocalLLM, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else the half-started process would be taken for one that listens."""
+        starts = asyncio.Event()
+
+        async def wait_for_ever(_: object) -> int:
+            starts.set()
+            return await asyncio.get_running_loop().create_future()
+
+        await llm.stop()
+        with monkeypatch.context() as patched:
+            patched.setattr(llm_process, "_printed_port", wait_for_ever)
+            starting = asyncio.create_task(llm.start())
+            await starts.wait()
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+        assert llm.pid is None
+
+        await llm.start()
+        assert await llm.mode() == "none"
+
     def test_it_ends_with_a_parent_that_was_killed(self) -> None:
         """SIGKILL lets nobody clean up; the pipe closes all the same."""
         parent = subprocess.Popen(
@@ -252,6 +301,14 @@ class TestProcess:
 
             with contextlib.suppress(ConnectionResetError):
                 assert connection.recv(1) == b""  # the other end is gone
+
+
+def program(folder: Path, script: str) -> str:
+    """Return the path of a program that does what *script* says."""
+    path = folder / "program"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
+    return str(path)
 
 
 _PARENT = """

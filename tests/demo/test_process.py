@@ -219,6 +219,28 @@ class TestStart:
             == capsys.readouterr().err
         )
 
+    def test_a_model_that_does_not_start_says_so(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """The child says why on the same screen; this line says what it means."""
+        dead = tmp_path / "dead"
+        dead.write_text("#!/bin/sh\nexit 1\n")
+        dead.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(dead))
+        for name in ("DEMO_DATABASE_URL", "OPENAI_API_KEY"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setenv("DEMO_DATA", str(tmp_path))
+        monkeypatch.setenv("PORT", "0")
+
+        assert 1 == program.run()
+        assert (
+            "The demo cannot start. The local model did not start.\n"
+            == capsys.readouterr().err
+        )
+
     def test_ctrl_c_while_it_imports_says_nothing(self, tmp_path: Path) -> None:
         """An impatient finger is no bug; the shell sees that a signal ended it."""
         slow = "print('importing', flush=True); import time; time.sleep(60)"
