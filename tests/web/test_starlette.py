@@ -6,7 +6,7 @@ import functools
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -22,10 +22,13 @@ from starlette.websockets import WebSocket
 
 from resilient_auth import (
     AsyncAuth,
+    Auth,
     ConfigError,
+    Deployment,
     Identity,
     Refused,
     StarletteAuth,
+    TokenPolicy,
     Unavailable,
 )
 from resilient_auth.core.view import Answer
@@ -40,7 +43,7 @@ from resilient_auth.testing import (
 from resilient_auth.testing.asgi import exchange
 from resilient_auth.testing.wire import World
 from resilient_auth.testing.wire.promises import assert_refused
-from resilient_auth.testing.wire.setup import PAGE
+from resilient_auth.testing.wire.setup import API, PAGE
 from resilient_auth.testing.wire.world import bearer
 from resilient_auth.web.asgi import App, read_bounded
 
@@ -492,12 +495,44 @@ def test_authenticate_may_be_any_callable(authenticate: Any) -> None:
     world.transport.close()
 
 
-def test_authenticate_is_a_function() -> None:
-    """What cannot be called is found when the adapter is built, not at a login."""
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"authenticate": None}, "authenticate is a function"),
+        ({"site": API}, "site is a Deployment"),
+        ({"auth": Auth(WireSetup().ring, WireSetup().policy)}, "an AsyncAuth"),
+    ],
+    ids=["authenticate", "site", "auth"],
+)
+def test_an_adapter_is_built_from_what_fits(wrong: Any, said: str) -> None:
+    """What cannot work is found when the adapter is built, not at a login."""
     setup = WireSetup()
+    fit = {"auth": auth_of(setup), "site": setup.site, "authenticate": lambda _: None}
 
-    with pytest.raises(ConfigError, match="authenticate is a function"):
-        StarletteAuth(auth_of(setup), setup.site, authenticate=None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=said):
+        StarletteAuth(**fit | wrong)
+
+
+@pytest.mark.parametrize(
+    ("profile", "longest", "fits"),
+    [
+        (None, 4_096 - len("__Host-ra_access"), True),
+        (None, 4_096 - len("__Host-ra_access") + 1, False),
+        ("bearer", 8_192, True),
+    ],
+    ids=["longest", "too-long", "no-cookies"],
+)
+def test_the_longest_token_must_fit_into_a_cookie(
+    profile: str | None, longest: int, *, fits: bool
+) -> None:
+    """Else a login would store a session, and then fail to hand it over."""
+    setup = WireSetup(
+        site=Deployment(API, apps=[PAGE], profile=profile),
+        policy=TokenPolicy(issuer=API, audience="api", max_issued_bytes=longest),
+    )
+    expected = nullcontext() if fits else pytest.raises(ConfigError, match="cookie")
+    with expected:
+        web_of(setup)
 
 
 class _Health:

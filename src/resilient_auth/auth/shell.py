@@ -100,6 +100,11 @@ class Shell:
         self._verifier = TokenVerifier(ring, policy, clock=self.clock)
         self._revocations = Revocations(policy, self._lives, self.clock)
 
+    @property
+    def policy(self) -> TokenPolicy:
+        """Return what tokens are made and judged by."""
+        return self._policy
+
     def now(self) -> int:
         """Return the Unix seconds by which this object decides."""
         return int(self.clock.time())

@@ -15,6 +15,8 @@ from typing import Any
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal, Tokens
+from resilient_auth.core.claims import TokenPolicy
+from resilient_auth.core.cookies import MAX_COOKIE
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.outage import is_outage
 from resilient_auth.core.text import is_identifier
@@ -58,6 +60,7 @@ class AsyncEndpoints:
             raise ConfigError("site is a Deployment: it says where the pages live.")
         if not callable(authenticate):
             raise ConfigError("authenticate is a function of the login's credentials.")
+        _require_room(auth.policy, site)
         self.refusals: Refusals = Refusals(auth, site)
         self._auth = auth
         self._site = site
@@ -262,6 +265,17 @@ class AsyncEndpoints:
         """Return ``token_missing``; a refresh cookie that came means: refresh."""
         action = "refresh" if self._refresh_cookie(view) else ""
         return Refused("token_missing", action=action)
+
+
+def _require_room(policy: TokenPolicy, site: Deployment) -> None:
+    """Raise `ConfigError` if a token could be made that no cookie holds."""
+    longest = min(policy.max_issued_bytes, policy.max_token_bytes)
+    room = MAX_COOKIE - len(site.cookies.access.name)
+    if site.profile != "bearer" and longest > room:
+        raise ConfigError(
+            f"max_issued_bytes is {longest}, but a cookie holds {room} bytes. Lower "
+            'it, or use no cookies: Deployment(…, profile="bearer").'
+        )
 
 
 async def _call(authenticate: Authenticate, credentials: Mapping[str, Any]) -> Verdict:
