@@ -33,7 +33,7 @@ from resilient_auth import (
 )
 
 _HOUR = 3600.0
-_PATIENCE = 30.0  # seconds for a process that the panel starts
+_PATIENCE = 30.0  # seconds for a process that the panel starts, queue included
 
 
 class _AnHourAgo:
@@ -139,22 +139,25 @@ class Panel:
     async def _duplicate(self, request: Request) -> Response:
         """Define a second ``User`` in a process of its own, and show what it says."""
         await self.web.principal(request)
-        async with self.duplicating:  # one at a time: each is a process
-            said = await _run("examples.chatbot.duplicate_user")
+        try:
+            # One at a time, since each is a process; the queue counts too.
+            async with asyncio.timeout(_PATIENCE), self.duplicating:
+                said = await _run("examples.chatbot.duplicate_user")
+        except TimeoutError:
+            raise Unavailable(
+                "overloaded", "The machine is too busy for that."
+            ) from None
         self.feed.note("you_duplicated_user")
         return _private(json.loads(said))
 
 
 async def _run(module: str) -> bytes:
-    """Return what *module* prints when it is run, ended after `_PATIENCE` seconds."""
+    """Return what *module* prints when it is run; given up, it is ended."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module), stdout=PIPE
     )
     try:
-        async with asyncio.timeout(_PATIENCE):
-            said, _ = await process.communicate()
-    except TimeoutError:
-        raise Unavailable("overloaded", "The machine is too busy for that.") from None
+        said, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
