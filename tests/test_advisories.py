@@ -1,8 +1,9 @@
 """
 What others were broken by: one case per row of the attack list and per advisory.
 
-A case is named by its row (T token, K key, C cookie, CSRF, CORS) and, where there is
-one, by the advisory. Most tokens here are signed with the *right* key, so that it is
+A case is named by its row (T token, K key, S session, C cookie, CSRF, CORS) and, where
+there is one, by the advisory; `tests/test_checklist.py` finds the rows that are tested
+elsewhere. Most tokens here are signed with the *right* key, so that it is
 the strictness that refuses them and not the signature.
 """
 
@@ -14,8 +15,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from resilient_auth import (
+    Auth,
     ConfigError,
     CookiePolicy,
     CorsPolicy,
@@ -23,12 +28,16 @@ from resilient_auth import (
     Deployment,
     Key,
     KeyRing,
+    MemoryStore,
     Refused,
+    SessionPolicy,
     TokenIssuer,
     TokenPolicy,
     TokenVerifier,
+    Unavailable,
     read_cookies,
 )
+from resilient_auth.core.jwks import read_jwks
 from resilient_auth.core.jws import encode_segment
 from resilient_auth.core.refresh import PURPOSE as REFRESH
 from resilient_auth.core.refresh import Presented, write_refresh
@@ -373,6 +382,70 @@ def test_signatures_that_verify_elsewhere(change: Callable[[bytes], bytes]) -> N
     assert "token_invalid" == verdict(f"{signing_input}.{changed}", alg="EdDSA")
 
 
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+OTHER_KEYS = {alg: Key.generate(alg, "k1") for alg in ("ES256", "RS256", "PS256")}
+
+
+def der_of(raw: bytes) -> bytes:
+    """Return an ECDSA signature as X.509 writes it."""
+    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+    half = len(raw) // 2
+    r, s = (int.from_bytes(each, "big") for each in (raw[:half], raw[half:]))
+    der = encode_dss_signature(r, s)
+    assert (r, s) == decode_dss_signature(der)
+    return der
+
+
+def beyond_the_order(raw: bytes) -> bytes:
+    """Return r + n beside s: the same number to a careless verifier."""
+    r = int.from_bytes(raw[:32], "big") + P256_ORDER
+    return r.to_bytes(33, "big")[-32:] + raw[32:]
+
+
+@pytest.mark.parametrize(
+    ("alg", "change"),
+    [
+        pytest.param("ES256", lambda _: bytes(64), id="T16-zeros-CVE-2022-21449"),
+        pytest.param(
+            "ES256",
+            lambda _: P256_ORDER.to_bytes(32, "big") * 2,
+            id="T16-order-CVE-2022-21449",
+        ),
+        pytest.param("ES256", beyond_the_order, id="T16-r-plus-n"),
+        pytest.param("ES256", der_of, id="T16-der"),
+        pytest.param("ES256", lambda raw: raw[:63], id="T16-63-bytes"),
+        pytest.param("ES256", lambda raw: raw + b"\x00", id="T16-65-bytes"),
+        pytest.param("ES256", lambda _: b"", id="T16-empty"),
+        pytest.param("RS256", lambda raw: raw[:-1], id="T16-rsa-short"),
+        pytest.param("RS256", lambda raw: b"\x00" + raw, id="T16-rsa-long"),
+        pytest.param("RS256", lambda raw: bytes(len(raw)), id="T16-rsa-zeros"),
+        pytest.param(
+            "RS256", lambda raw: bytes(len(raw) - 1) + b"\x01", id="T16-rsa-one"
+        ),
+        pytest.param("PS256", lambda raw: raw[::-1], id="T16-pss-reversed"),
+    ],
+)
+def test_signatures_of_the_wrong_form(
+    alg: str, change: Callable[[bytes], bytes]
+) -> None:
+    """T16: raw, of one length, with numbers in range (RFC 7518 §3.4)."""
+    key = OTHER_KEYS[alg]
+    good = key.sign(b"said")
+
+    assert key.verify(b"said", good)
+    assert not key.verify(b"said", change(good))
+
+
+def test_one_signature_is_for_one_algorithm() -> None:
+    """T2: an RSA key that is bound to PSS takes no PKCS #1 signature."""
+    jwk = OTHER_KEYS["RS256"].secret_jwk()
+    pss = Key.from_jwk(jwk | {"alg": "PS256"})
+
+    assert not pss.verify(b"said", OTHER_KEYS["RS256"].sign(b"said"))
+    assert not OTHER_KEYS["RS256"].verify(b"said", pss.sign(b"said"))
+
+
 @pytest.mark.parametrize(
     ("subject", "claims", "ttl"),
     [
@@ -408,6 +481,31 @@ def pem() -> bytes:
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
+def private_pem(key: Any) -> bytes:
+    """Return a key of `cryptography` as a PEM text."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def of(alg: str, /, **changes: Any) -> dict[str, Any]:
+    """Return a private JWK of *alg* with *changes*; None takes a member out."""
+    key = OTHER_KEYS.get(alg) or KEYS[alg]
+    said = key.secret_jwk() | changes
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def published(*jwks: dict[str, Any]) -> bytes:
+    """Return a set that an issuer could publish."""
+    return json.dumps({"keys": jwks}).encode()
+
+
+PUBLIC = OTHER_KEYS["ES256"].public_jwk()
+OFF_CURVE = {"x": PUBLIC["y"], "d": None}
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -433,7 +531,74 @@ def pem() -> bytes:
             lambda: Key.from_secret(b'{"kty":"OKP","crv":"Ed25519","x":"AyM1SysP"}'),
             id="K3-jwk-GHSA-r6x4-923q-g947",
         ),
+        pytest.param(
+            lambda: Key.from_secret(SECRET + SECRET[:15], alg="HS384"), id="K1-HS384"
+        ),
+        pytest.param(
+            lambda: Key.from_secret(SECRET + SECRET[::-1][:31], alg="HS512"),
+            id="K1-HS512",
+        ),
+        pytest.param(
+            lambda: Key.from_pem(
+                private_pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505 - to be refused
+                alg="RS256",
+            ),
+            id="K4-rsa-1024",
+        ),
+        pytest.param(
+            lambda: Key.from_pem(
+                private_pem(rsa.generate_private_key(3, 2048)), alg="RS256"
+            ),
+            id="K4-exponent-3",
+        ),
+        pytest.param(
+            lambda: Key.from_pem(
+                private_pem(ec.generate_private_key(ec.SECP521R1())), alg="ES256"
+            ),
+            id="K5-p-521-for-es256",
+        ),
+        pytest.param(
+            lambda: Key.from_pem(
+                private_pem(ec.generate_private_key(ec.SECP256K1())), alg="ES256"
+            ),
+            id="K5-secp256k1-for-es256",
+        ),
+        pytest.param(
+            lambda: Key.from_pem(
+                private_pem(ec.generate_private_key(ec.SECP256R1())), alg="ES384"
+            ),
+            id="K5-p-256-for-es384",
+        ),
+        pytest.param(lambda: Key.from_jwk(of("ES256", **OFF_CURVE)), id="K5-off-curve"),
+        pytest.param(
+            lambda: Key.from_jwk(
+                of("EdDSA", d=Key.generate("EdDSA").secret_jwk()["d"])
+            ),
+            id="K5-d-of-another",
+        ),
+        pytest.param(lambda: Key.from_jwk(of("RS256", use="enc")), id="K6-use-enc"),
+        pytest.param(
+            lambda: Key.from_jwk(of("RS256", key_ops=["encrypt"])), id="K6-ops-encrypt"
+        ),
+        pytest.param(
+            lambda: Key.from_jwk(of("EdDSA", key_ops=["sign", "sign"])),
+            id="K6-ops-twice",
+        ),
+        pytest.param(lambda: Key.from_jwk(of("RS256", alg=None)), id="K7-no-alg"),
+        pytest.param(
+            lambda: Key.from_jwk(of("RS256"), alg="PS256"), id="K7-alg-configured"
+        ),
+        pytest.param(lambda: Key.from_jwk(of("RS256", alg="HS256")), id="K7-kty"),
         pytest.param(lambda: KeyRing([]), id="K8-empty"),
+        pytest.param(lambda: read_jwks(published(PUBLIC, PUBLIC)), id="K8-set-kid"),
+        pytest.param(
+            lambda: read_jwks(published(PUBLIC, of("EdDSA", kid="k2"))),
+            id="K9-private-member",
+        ),
+        pytest.param(
+            lambda: read_jwks(published(PUBLIC, {"kty": "oct", "k": "AA"})), id="K9-oct"
+        ),
+        pytest.param(RINGS["HS256"].jwks, id="K9-ours"),
         pytest.param(
             lambda: KeyRing([KEYS["HS256"], Key.generate("HS256", "k1")]), id="K8-kid"
         ),
@@ -447,7 +612,7 @@ def pem() -> bytes:
     ],
 )
 def test_keys_that_are_not_loaded(build: Callable[[], object]) -> None:
-    """K1-K3, K8, K10: checked when loaded, so that no request depends on it."""
+    """K1-K10: checked when loaded, so that no request depends on it."""
     with pytest.raises(ConfigError) as caught:
         build()
 
@@ -472,6 +637,205 @@ def test_k11_a_key_shows_no_secret(holder: Key | KeyRing) -> None:
         assert SECRET.decode() not in str(caught.value)
     for shown in (repr(holder), str(holder), f"{holder!r:>9}"):
         assert SECRET.decode() not in shown
+
+
+def test_k9_what_we_publish_is_public() -> None:
+    """No private member of any kind, whatever the ring holds."""
+    ring = KeyRing([*OTHER_KEYS.values()][:1], {"m": SECRET})
+    (jwk,) = ring.jwks()["keys"]
+
+    assert {"kty", "crv", "x", "y", "kid", "alg", "use"} >= jwk.keys()
+
+
+# ------------------------------------------------------------------ S: sessions
+
+
+class Site:
+    """One store and two processes that share it; *lives* are the session policy's."""
+
+    def __init__(self, **lives: int) -> None:
+        self.clock = FrozenClock(NOW)
+        self.store = MemoryStore()
+        said: dict[str, Any] = {
+            "store": self.store,
+            "clock": self.clock,
+            "sessions": SessionPolicy(**lives),
+        }
+        self.here, self.there = (Auth(RINGS["HS256"], POLICY, **said) for _ in range(2))
+        self.tokens = self.here.login("ann", {"fresh": True})
+
+    def answer(self, token: str, auth: Auth | None = None) -> str:
+        """Refresh with *token*; return the rotation, or the code."""
+        try:
+            return (auth or self.here).refresh(token).rotation
+        except Refused as error:
+            return error.code
+
+
+def rewritten(token: str, **changes: int) -> str:
+    """Return the refresh token that *token* would be with *changes*, MAC and all."""
+    _, kid, session_id, generation, _ = token.split(".")
+    said = {"generation": int(generation)} | changes
+    return write_refresh(
+        Presented(kid, session_id, **said), RINGS["HS256"].masters(REFRESH)
+    )
+
+
+def test_s1_an_old_token_inside_and_after_the_grace() -> None:
+    """S1, S2: the same successor without a write; later, the family is over."""
+    site = Site()
+    first = site.tokens.refresh_token
+    second = site.here.refresh(first)
+    again = site.there.refresh(first)
+    assert ("replayed", second.refresh_token) == (again.rotation, again.refresh_token)
+    site.clock.advance(30)
+
+    assert "refresh_reused" == site.answer(first)
+    assert "session_revoked" == site.answer(second.refresh_token)
+
+
+def test_s3_a_forged_token_ends_nothing() -> None:
+    """S3: without a good MAC no store is asked; a generation ahead is no theft."""
+    site = Site()
+    token = site.tokens.refresh_token
+    head, _, mac = token.rpartition(".")
+    forged = [f"{head}.{mac[::-1]}", token[:-1], token.replace(".0.", ".1.")]
+
+    assert {"refresh_invalid"} == {site.answer(each) for each in forged}
+    assert "refresh_invalid" == site.answer(rewritten(token, generation=7))
+    assert "rotated" == site.answer(token)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda site, sid: site.there.logout(sid), id="S4-logout"),
+        pytest.param(
+            lambda site, _: site.there.revoke_all("ann", reason="password"),
+            id="S4-password-CVE-2024-22513",
+        ),
+        pytest.param(lambda site, _: site.store.purge(2**50, limit=9), id="S4-deleted"),
+    ],
+)
+def test_no_refresh_after_an_end(end: Callable[[Site, str], object]) -> None:
+    """S4, S8: on the process that ended it, and on any other."""
+    site = Site()
+    end(site, site.tokens.session.id)
+
+    for auth in (site.here, site.there):
+        assert "session_revoked" == site.answer(site.tokens.refresh_token, auth)
+
+
+def test_s5_a_login_makes_a_new_id() -> None:
+    """S5: nothing from before a login or a step-up names the session after it."""
+    site = Site()
+    after = site.here.login("ann", amr=("pwd", "otp"))
+
+    assert site.tokens.session.id != after.session.id
+    assert "rotated" == site.answer(site.tokens.refresh_token)
+
+
+def test_s7_no_renewal_passes_the_absolute_end() -> None:
+    """S7: the idle end is clamped, and a refused token renews nothing."""
+    site = Site(idle=50, absolute=60)
+    site.clock.advance(40)
+    second = site.here.refresh(site.tokens.refresh_token)
+    assert NOW + 60 == second.session.idle_expires_at == second.access_expires_at
+    site.clock.advance(20)
+
+    assert "session_expired" == site.answer(second.refresh_token)
+    assert second.session == site.store.find(second.session.id)
+
+
+@pytest.mark.parametrize("spelling", ["{}=", "{}==", " {}", "{}\n", "{}.", "{}A"])
+def test_s8_an_ended_session_has_no_other_spelling(spelling: str) -> None:
+    """AuthX let a revoked token in again with ``=``; ours is revoked by its id."""
+    site = Site()
+    site.here.logout(site.tokens.session.id)
+
+    for token in (site.tokens.access_token, spelling.format(site.tokens.access_token)):
+        with pytest.raises(Refused):
+            site.here.verify(token)
+    assert "refresh_invalid" == site.answer(spelling.format(site.tokens.refresh_token))
+
+
+def test_s8_another_process_learns_of_an_end() -> None:
+    """Within ``revocation_poll``; not at all while nobody asks the store."""
+    site = Site()
+    site.there.verify(site.tokens.access_token)
+    site.here.logout(site.tokens.session.id)
+    site.clock.advance(5)
+
+    with pytest.raises(Refused, match="session_revoked"):
+        site.there.verify(site.tokens.access_token)
+
+
+def test_s9_a_stolen_database_holds_no_token() -> None:
+    """FU stores tokens as they are; a row has an id, which is no secret."""
+    site = Site()
+    row = site.store.find(site.tokens.session.id)
+    texts = [str(value) for value in (row.id, row.kid, row.subject, row.generation)]
+    guesses = [*texts, ".".join(texts), f"rt1.{row.kid}.{row.id}.{row.generation}.x"]
+
+    assert site.tokens.refresh_token not in repr(row)
+    assert site.tokens.access_token not in repr(row)
+    assert {"refresh_invalid"} == {site.answer(each) for each in guesses}
+
+
+@pytest.mark.parametrize(
+    ("auth_time", "expected"),
+    [
+        pytest.param(NOW, "", id="S10-now"),
+        pytest.param(NOW - 301, "step_up_required", id="S10-stale"),
+        pytest.param(NOW + 31, "step_up_required", id="S10-future"),
+        pytest.param(0, "step_up_required", id="S10-never"),
+    ],
+)
+def test_a_step_up_is_by_the_servers_time(auth_time: int, expected: str) -> None:
+    """S10: a claim ``fresh`` of the client's making proves nothing."""
+    site = Site()
+    token = forge(None, CLAIMS | {"auth_time": auth_time, "fresh": True})
+    who = site.here.verify(token)
+    try:
+        site.here.require_recent(who)
+        code = ""
+    except Refused as error:
+        code = error.code
+
+    assert expected == code
+
+
+@pytest.mark.parametrize("jump", [-3_600, -30, 30, 3_600])
+def test_s12_a_clock_that_jumps_is_no_thief(jump: int) -> None:
+    """The newest token lives on, whichever way the calendar was set."""
+    site = Site()
+    second = site.here.refresh(site.tokens.refresh_token)
+    site.clock.jump(jump)
+
+    assert site.answer(second.refresh_token) in {"kept", "rotated"}
+
+
+def test_s13_sessions_are_their_users_alone() -> None:
+    """S13: a guessed or known id ends nothing of another; the number is bounded."""
+    site = Site(max_per_subject=2)
+    for name in (site.tokens.session.id, "x" * 32, "../x", ""):
+        with pytest.raises(Refused, match="not_found"):
+            site.here.revoke(name, subject="bob")
+    assert [] == site.here.sessions("bob")
+    for _ in range(5):
+        site.here.login("ann")
+
+    assert 2 == len(site.here.sessions("ann"))
+
+
+def test_s11_a_full_store_evicts_nobody() -> None:
+    """It is 503: a flood of logins must not log others out."""
+    auth = Auth(RINGS["HS256"], POLICY, store=MemoryStore(1), clock=CLOCK)
+    first = auth.login("ann")
+    with pytest.raises(Unavailable):
+        auth.login("bob")
+
+    assert "rotated" == auth.refresh(first.refresh_token).rotation
 
 
 # ------------------------------------------------------------------ C: the browser
