@@ -20,6 +20,7 @@ from resilient_auth.core.refresh import (
     Reused,
     Verdict,
     judge,
+    may_rotate,
     read_refresh,
     write_refresh,
 )
@@ -115,6 +116,7 @@ def test_a_master_that_left_the_ring_is_unknown() -> None:
         pytest.param(None, "not text, or too long", id="none"),
         pytest.param(b"rt1.k.s.0.m", "not text, or too long", id="bytes"),
         pytest.param(7, "not text, or too long", id="number"),
+        pytest.param("r" * 200, "not of our form", id="200"),
         pytest.param("r" * 201, "not text, or too long", id="201"),
         pytest.param("r" * 1_000_000, "not text, or too long", id="a-million"),
         pytest.param("", "not of our form", id="empty"),
@@ -219,6 +221,32 @@ def test_the_table_of_verdicts(
     session = None if row is None else a_session(**row)
 
     assert expected == judge(session, presented, now=NOW, grace=GRACE)
+
+
+@pytest.mark.parametrize(
+    ("row", "presented", "expected"),
+    [
+        pytest.param(None, 5, False, id="absent"),
+        pytest.param({"rotated_at": NOW - 30}, 5, True, id="grace-is-over"),
+        pytest.param({"rotated_at": NOW - 29}, 5, False, id="last-second-of-grace"),
+        pytest.param({"rotated_at": 0}, 5, True, id="never-rotated"),
+        pytest.param({"rotated_at": NOW + 9}, 5, False, id="clock-went-back"),
+        pytest.param({"rotated_at": 0}, 4, False, id="old"),
+        pytest.param({"rotated_at": 0}, 6, False, id="never-issued"),
+        pytest.param({"rotated_at": 0, "revoked_at": 0}, 5, False, id="revoked"),
+        pytest.param({"rotated_at": 0, "expires_at": NOW}, 5, False, id="expired"),
+        pytest.param({"rotated_at": 0, "idle_expires_at": NOW}, 5, False, id="idle"),
+    ],
+)
+def test_who_is_asked_about_before_a_rotation(
+    row: dict[str, int] | None,
+    presented: int,
+    expected: bool,  # noqa: FBT001 - a table
+) -> None:
+    """The same conditions as the update's, or ``on_refresh`` is asked in vain."""
+    session = None if row is None else a_session(**row)
+
+    assert expected is may_rotate(session, presented, now=NOW, grace=GRACE)
 
 
 def test_without_grace_an_old_token_is_theft_at_once() -> None:
