@@ -70,9 +70,51 @@ def test_a_policy_cannot_be_built_wrong(fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"idle": 2_592_001}, "idle must be positive and at most absolute."),
+        ({"grace": 301}, "grace is 0 to 300 seconds (RFC 9700 §4.14.2)."),
+        ({"idle": 30}, "grace must be shorter than idle."),
+        (
+            {"max_per_subject": 0},
+            "max_per_subject is a whole number from 1, or None.",
+        ),
+        (
+            {"revocation_poll": 61},
+            "revocation_poll must be positive and at most revocation_max_stale.",
+        ),
+        *(
+            ({name: None}, name)
+            for name in (
+                "idle",
+                "absolute",
+                "grace",
+                "revocation_poll",
+                "revocation_max_stale",
+            )
+        ),
+    ],
+    ids=repr,
+)
+def test_a_wrong_policy_is_told_what_is_right(
+    fields: dict[str, Any], said: str
+) -> None:
+    """The message, or at least the name in it, is all that the developer has."""
+    with pytest.raises(ConfigError) as caught:
+        SessionPolicy(**fields)
+
+    told = str(caught.value)
+    assert said == (told if said.endswith(".") else told.split(maxsplit=1)[0])
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"idle": 1, "absolute": 1, "grace": 0},
+        {"idle": 1, "absolute": 2, "grace": 0},
+        {"idle": 31},
+        {"max_per_subject": 1},
+        {"revocation_poll": 0.5},
         {"grace": 0},
         {"grace": 300},
         {"revocation_poll": 1, "revocation_max_stale": 1},
