@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
-from resilient_auth import ConfigError, Key
+from resilient_auth import ConfigError, Key, KeyRing, Signer
 from resilient_auth.core.weakness import (
     _ROCA,
     is_asymmetric,
@@ -194,6 +194,18 @@ def test_an_asymmetric_key_is_no_secret(name: str, *, allow_weak: bool) -> None:
 
     assert secret.decode("latin-1")[10:40] not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", key_texts())
+def test_an_asymmetric_key_masters_nothing(name: str) -> None:
+    """Who knows it could make refresh tokens, tickets and mailed links."""
+    secret = key_texts()[name]
+    ring_keys = [Key.generate("EdDSA", kid="e1")]
+
+    with pytest.raises(ConfigError, match="asymmetric key"):
+        KeyRing(ring_keys, refresh_secrets={"m1": secret})
+    with pytest.raises(ConfigError, match="asymmetric key"):
+        Signer([secret], purpose="reset")
 
 
 # ------------------------------------------------------------------ small order

@@ -17,14 +17,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from jwt.algorithms import HMACAlgorithm
-from jwt.exceptions import InvalidKeyError
 
 from resilient_auth.core.algorithms import Offered, Primitive, offered
 from resilient_auth.core.jwk import private_jwk, public_jwk, read_jwk, thumbprint
 from resilient_auth.core.weakness import (
-    is_asymmetric,
     is_small_order,
+    refuse_foreign,
     refuse_weak,
     refuse_weak_rsa,
 )
@@ -94,9 +92,10 @@ class Key:
             raise ConfigError(f"{alg} is asymmetric: use Key.from_pem or from_jwk.")
         if not isinstance(secret, bytes):
             raise ConfigError("An HMAC secret is bytes; encode or decode it first.")
-        if not insecure_allow_weak:
+        if insecure_allow_weak:
+            refuse_foreign(secret)
+        else:
             refuse_weak(secret, row.size)
-        _refuse_foreign(secret)
         if kid is None:
             kid = derive(secret, "key id", 8).hex()
         prepared = hmac.new(secret, digestmod=row.digest)
@@ -196,19 +195,6 @@ def checked_kid(kid: str) -> str:
             "A secret's kid is 1 to 64 characters of A-Z a-z 0-9 _ and -."
         )
     return kid
-
-
-def _refuse_foreign(secret: bytes) -> None:
-    """Refuse what is somebody's key; PyJWT's own message may hold the secret."""
-    try:
-        usable = bool(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret))
-    except InvalidKeyError:
-        usable = False
-    if not usable or is_asymmetric(secret):
-        raise ConfigError(
-            "The secret is empty, or an asymmetric key: who knows that key could sign. "
-            "Use Key.from_pem, or random bytes."
-        )
 
 
 def _asymmetric(key: Any, alg: str, kid: str | None) -> Key:

@@ -13,6 +13,8 @@ from itertools import pairwise
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from jwt.algorithms import HMACAlgorithm
+from jwt.exceptions import InvalidKeyError
 
 from resilient_auth.errors import ConfigError
 
@@ -72,12 +74,30 @@ def refuse_weak_rsa(modulus: int, exponent: int) -> None:
 
 
 def refuse_weak(secret: bytes, size: int) -> None:
-    """Raise `ConfigError` if *secret* is one that an attacker could find."""
+    """Raise `ConfigError` if *secret* is one that an attacker could find, or knows."""
     fault = _weakness(secret, size)
     if fault:
         raise ConfigError(
             f"The secret is {fault}. Make one with: "
             f"python -c 'import secrets; print(secrets.token_hex({size}))'"
+        )
+    refuse_foreign(secret)
+
+
+def refuse_foreign(secret: bytes) -> None:
+    """
+    Raise `ConfigError` if *secret* is somebody's key: its public half is no secret.
+
+    PyJWT's own message may hold the secret, so it is dropped.
+    """
+    try:
+        usable = bool(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret))
+    except InvalidKeyError:
+        usable = False
+    if not usable or is_asymmetric(secret):
+        raise ConfigError(
+            "The secret is empty, or an asymmetric key: who knows that key could sign. "
+            "Use Key.from_pem, or random bytes."
         )
 
 
