@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tests.auth.conftest import POLICY, RING, Build, World, refusal
 
 from resilient_auth import (
@@ -15,6 +16,8 @@ from resilient_auth import (
     Key,
     KeyRing,
     MemoryStore,
+    SessionPolicy,
+    SQLAlchemyStore,
     TokenIssuer,
     TokenPolicy,
     Tokens,
@@ -447,6 +450,22 @@ def test_over_the_limit_the_oldest_ends(build: Build) -> None:
     assert [(first.session.id, "session_limit")] == [
         (each.session_id, each.reason) for each in ended
     ]
+
+
+def test_logins_of_one_second_keep_the_limit() -> None:
+    """A database sorts by whole seconds and ids, and knows no other order."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    store = SQLAlchemyStore(engine)
+    store.create_schema()
+    clock = FrozenClock()
+    lives = SessionPolicy(max_per_subject=1)
+    auth = Auth(RING, POLICY, store=store, sessions=lives, clock=clock)
+    for _ in range(9):
+        clock.advance(0.1)
+        newest = auth.login("ann")
+
+        assert ids([newest]) == ids(auth.sessions("ann"))
+    engine.dispose()
 
 
 def test_a_lower_limit_ends_all_that_are_too_many(build: Build) -> None:

@@ -14,6 +14,7 @@ from resilient_auth.core.sessions import (
     MAX_DEVICE,
     end_of,
     is_session_id,
+    new_session_id,
     open_session,
     superfluous,
 )
@@ -288,3 +289,13 @@ def test_a_login_ends_what_stands_behind_it(
 def test_what_can_be_the_id_of_a_session(value: Any, expected: bool) -> None:  # noqa: FBT001 - a table
     """A token has dots, and is longer; so it is never taken for one."""
     assert expected == is_session_id(value)
+
+
+def test_the_ids_of_one_second_sort_by_their_time() -> None:
+    """So of two logins of one second one is the older, in every store."""
+    moments = [0, 0.000_001, 0.5, 0.999_999]
+    ids = [new_session_id(NOW + each, "z" * 26) for each in moments]
+
+    assert sorted(ids) == ids
+    assert {"000000" + "z" * 26, "800000" + "z" * 26} <= set(ids)
+    assert [is_session_id(each) for each in ids] == [True] * 4

@@ -22,6 +22,7 @@ from resilient_auth.core.sessions import (
     SessionPolicy,
     end_of,
     is_session_id,
+    new_session_id,
     open_session,
 )
 from resilient_auth.core.signing import CsrfTokens
@@ -158,13 +159,14 @@ class Shell:
         amr: tuple[str, ...],
         remember: bool,
     ) -> Session:
+        now = self.clock.time()
         return open_session(
             subject,
             claims,
             policy=self._lives,
-            new_id=secrets.token_urlsafe(24),
+            new_id=new_session_id(now, secrets.token_urlsafe(19)),
             kid=self._newest,
-            now=self.now(),
+            now=int(now),
             device=device,
             amr=amr,
             remember=remember,

@@ -86,6 +86,15 @@ class Session:
         return min(self.idle_expires_at, self.expires_at)
 
 
+def new_session_id(now: float, chance: str) -> str:
+    """
+    Return an id that holds *chance*: at least 128 random bits in plain characters.
+
+    It begins with the fraction of the second, so ids of one second sort by their time.
+    """
+    return f"{int(now % 1 * 16**6):06x}{chance}"
+
+
 def open_session(
     subject: str,
     claims: Mapping[str, object] | None,

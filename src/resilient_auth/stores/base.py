@@ -59,7 +59,11 @@ class SessionStore(Protocol):
         ...
 
     def of_subject(self, subject: str, *, now: int) -> list[Session]:
-        """Return the sessions of *subject* that are alive at *now*, newest first."""
+        """
+        Return the sessions of *subject* that are alive at *now*, newest first.
+
+        Of one second the greater id is newer: ids begin with the second's fraction.
+        """
         ...
 
     def end_all(

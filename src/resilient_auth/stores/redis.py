@@ -122,7 +122,7 @@ class RedisStore:
         listed = self._run(NOTED, self._keys.subject(subject), b"-inf", b"+inf", -1)
         rows = [self.find(to_text(each)) for each in listed]
         living = [row for row in rows if row is not None and not end_of(row, now=now)]
-        return sorted(living, key=lambda row: -row.auth_time)
+        return sorted(living, key=lambda row: (row.auth_time, row.id), reverse=True)
 
     def end_all(
         self, subject: str, *, keep: str | None, now: int, reason: str
@@ -261,7 +261,7 @@ class AsyncRedisStore:
         )
         rows = [await self.find(to_text(each)) for each in listed]
         living = [row for row in rows if row is not None and not end_of(row, now=now)]
-        return sorted(living, key=lambda row: -row.auth_time)
+        return sorted(living, key=lambda row: (row.auth_time, row.id), reverse=True)
 
     async def end_all(
         self, subject: str, *, keep: str | None, now: int, reason: str

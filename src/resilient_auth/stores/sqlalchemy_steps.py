@@ -87,7 +87,7 @@ class Steps:
         self._of_subject = prepared(
             sa.select(whole)
             .where(of_subject, _alive)
-            .order_by(_row.auth_time.desc(), _row.id)
+            .order_by(_row.auth_time.desc(), _row.id.desc())
         )
         self._end_all = prepared(
             end.where(of_subject, _alive, _row.id != sa.bindparam("keep"))

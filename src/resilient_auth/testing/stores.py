@@ -177,6 +177,15 @@ class StoreContract:
 
         assert ["second" * 5, "first!" * 5] == [row.id for row in listed]
 
+    def test_of_one_second_the_greater_id_is_newer(self, store: SessionStore) -> None:
+        """Ids begin with their fraction of the second; a limit ends the oldest."""
+        for each in ("a", "b", "c"):
+            store.open(a_session(each * 32))
+
+        listed = store.of_subject("ann", now=NOW)
+
+        assert ["c" * 32, "b" * 32, "a" * 32] == [row.id for row in listed]
+
     def test_all_of_a_subject_end_but_one(self, store: SessionStore) -> None:
         """A changed password ends the other devices, and is told which."""
         for each in ("a", "b", "c"):
