@@ -148,7 +148,40 @@ def test_what_no_token_can_carry_rotates_nothing(
 
 
 @pytest.mark.parametrize(
-    "error", [OSError("database is gone"), Unavailable(), KeyError("ann")], ids=repr
+    "error",
+    [ConnectionRefusedError("no database"), TimeoutError(), OSError("database gone")],
+    ids=repr,
+)
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_database_that_is_down_is_503(
+    build: Build, error: Exception, *, awaited: bool
+) -> None:
+    """As in ``authenticate``: nothing was rotated, and a retry finds it back."""
+    failures = [error]
+
+    def falls(_: Session) -> dict[str, object]:
+        if failures:
+            raise failures.pop()
+        return {}
+
+    async def falls_later(session: Session) -> dict[str, object]:
+        return falls(session)
+
+    world = build(on_refresh=falls)
+    if awaited and not isinstance(world.auth, Auth):
+        world = build(on_refresh=falls_later)
+    first = world.auth.login("ann")
+    with pytest.raises(Unavailable) as caught:
+        world.auth.refresh(first.refresh_token)
+
+    assert ("auth_unavailable", error) == (caught.value.code, caught.value.__cause__)
+    assert f"on_refresh: {type(error).__name__}" == caught.value.reason
+    assert ["session_opened"] == world.names()
+    assert "rotated" == world.auth.refresh(first.refresh_token).rotation
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("overloaded"), KeyError("ann")], ids=repr
 )
 def test_another_exception_goes_on_and_rotates_nothing(
     build: Build, error: Exception

@@ -547,6 +547,48 @@ def test_a_store_that_is_down_is_unavailable(world: World, name: str) -> None:
     NEED_THE_STORE[name](world.auth, tokens)
 
 
+def test_an_end_whose_answer_was_lost_counts_when_it_is_repeated(world: World) -> None:
+    """At once in this process, which need not wait for its next poll."""
+    tokens = world.auth.login("ann")
+    world.auth.verify(tokens.access_token)
+    world.store.loses_answers = True
+    with pytest.raises(Unavailable):
+        world.auth.logout(tokens.session.id)
+    world.store.loses_answers = False
+    world.auth.logout(tokens.session.id)
+
+    assert "session_revoked" == refusal(world.auth.verify, tokens.access_token)
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda auth, _: auth.sessions(None), TypeError),
+        (lambda auth, _: auth.sessions(""), ValueError),
+        (lambda auth, _: auth.revoke_all(7), TypeError),
+        (lambda auth, _: auth.revoke_all("ann", reason=None), ValueError),
+        (lambda auth, row: auth.revoke(row.id, reason=""), ValueError),
+        (lambda auth, row: auth.revoke(row.id, reason="x" * 257), ValueError),
+        (lambda auth, row: auth.revoke(row.id, reason="a\x00"), ValueError),
+        (lambda auth, row: auth.revoke(row.id, subject=7), TypeError),
+        (lambda auth, _: auth.session(None), TypeError),
+        (lambda auth, _: auth.purge(0), ValueError),
+        (lambda auth, _: auth.purge(-1), ValueError),
+        (lambda auth, _: auth.purge("all"), ValueError),
+        (lambda auth, _: auth.login("ann", device=None), TypeError),
+    ],
+)
+def test_what_cannot_be_meant_is_told(
+    world: World, call: Any, error: type[Exception]
+) -> None:
+    """Before the store is asked, which would do nothing or answer with a 500."""
+    tokens = world.auth.login("ann")
+    world.store.is_down = True
+
+    with pytest.raises(error, match=r"\.$"):
+        call(world.auth, tokens.session)
+
+
 def test_a_lost_answer_is_asked_for_again(world: World) -> None:
     """The rotation was stored and the answer lost: the same token earns it again."""
     first = world.auth.login("ann")

@@ -168,11 +168,13 @@ NOT_TICKETS: dict[str, Callable[[World], Any]] = {
 
 @pytest.mark.parametrize("name", NOT_TICKETS)
 def test_what_is_no_ticket_is_refused(world: World, name: str) -> None:
-    """By one coarse code, and before any store access."""
+    """By one coarse code, and before any store access; no login would help."""
     given = NOT_TICKETS[name](world)
     world.store.is_down = True
 
-    assert "token_invalid" == refusal(world.auth.redeem, given, "chat")
+    with pytest.raises(Refused) as caught:
+        world.auth.redeem(given, "chat")
+    assert ("token_invalid", "give_up") == (caught.value.code, caught.value.action)
     assert isinstance(world.told[-1], TokenRefused)
 
 

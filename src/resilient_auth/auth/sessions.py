@@ -15,7 +15,7 @@ from resilient_auth.auth.callbacks import (
     as_on_refresh,
 )
 from resilient_auth.auth.revocation import AsyncRevocationView, RevocationView
-from resilient_auth.auth.shell import KEEP_ENDED, Principal, Shell, Tokens
+from resilient_auth.auth.shell import KEEP_ENDED, Principal, Shell, Tokens, id_text
 from resilient_auth.auth.signer import Signer
 from resilient_auth.clock import Clock
 from resilient_auth.core.claims import TokenPolicy
@@ -35,8 +35,9 @@ class Auth(Shell):
     Without *store*, sessions live in this process. *listeners* are called with each
     event after it is true. *on_refresh* is given the session that is about to rotate
     and returns the claims of its next tokens (None: no claims); if it raises `Refused`,
-    such as ``Refused("user_disabled")``, the session ends. Any other exception goes on
-    to the caller of `refresh`, and nothing was rotated.
+    such as ``Refused("user_disabled")``, the session ends. A database that is down in
+    it is `Unavailable`; any other exception goes on to the caller of `refresh`. Then
+    nothing was rotated, and the same token is good for another try.
     """
 
     def __init__(
@@ -128,10 +129,11 @@ class Auth(Shell):
 
     def session(self, session_id: str) -> Session:
         """Return the living session called *session_id*, else raise `Refused`."""
-        return self._living(self._store.find(session_id))
+        return self._living(self._store.find(id_text(session_id)))
 
     def sessions(self, subject: str) -> list[Session]:
         """Return the living sessions of *subject*, newest first."""
+        self._all_of(subject)
         return self._store.of_subject(subject, now=self.now())
 
     def revoke(
@@ -144,10 +146,13 @@ class Auth(Shell):
         `TypeError` or `ValueError` for what cannot be a session id, such as a token.
         """
         self._named(session_id, subject=subject)
+        self._because(reason)
         if subject is not None:
+            self._all_of(subject)
             self._owned(self._store.find(session_id), subject)
         ended = self._store.end(session_id, now=self.now(), reason=reason)
         self._take_ended(ended)
+        self._revocations.add([session_id])  # an earlier answer may have been lost
 
     def logout(self, session_id: str) -> None:
         """End a session because its user asked for it."""
@@ -162,6 +167,7 @@ class Auth(Shell):
         Raises `TypeError` or `ValueError` for what can name neither.
         """
         self._all_of(subject, keep)
+        self._because(reason)
         now = self.now()
         ended = self._store.end_all(subject, keep=keep, now=now, reason=reason)
         self._take_ended(*ended)
@@ -200,6 +206,8 @@ class Auth(Shell):
 
     def purge(self, limit: int = 1000) -> int:
         """Delete at most *limit* long-ended sessions; return how many."""
+        if type(limit) is not int or limit < 1:
+            raise ValueError("limit is a whole number of sessions, at least 1.")
         return self._store.purge(self.now() - KEEP_ENDED, limit=limit)
 
     def _next_claims(self, presented: Presented, now: int) -> Mapping[str, Any] | None:
@@ -236,8 +244,9 @@ class AsyncAuth(Shell):
     event after it is true. *on_refresh* is given the session that is about to rotate
     and returns the claims of its next tokens (None: no claims); it may be a plain
     function, if it does not block. If it raises `Refused`, such as
-    ``Refused("user_disabled")``, the session ends. Any other exception goes on to the
-    caller of `refresh`, and nothing was rotated.
+    ``Refused("user_disabled")``, the session ends. A database that is down in it is
+    `Unavailable`; any other exception goes on to the caller of `refresh`. Then nothing
+    was rotated, and the same token is good for another try.
     """
 
     def __init__(
@@ -329,10 +338,11 @@ class AsyncAuth(Shell):
 
     async def session(self, session_id: str) -> Session:
         """Return the living session called *session_id*, else raise `Refused`."""
-        return self._living(await self._store.find(session_id))
+        return self._living(await self._store.find(id_text(session_id)))
 
     async def sessions(self, subject: str) -> list[Session]:
         """Return the living sessions of *subject*, newest first."""
+        self._all_of(subject)
         return await self._store.of_subject(subject, now=self.now())
 
     async def revoke(
@@ -345,10 +355,13 @@ class AsyncAuth(Shell):
         `TypeError` or `ValueError` for what cannot be a session id, such as a token.
         """
         self._named(session_id, subject=subject)
+        self._because(reason)
         if subject is not None:
+            self._all_of(subject)
             self._owned(await self._store.find(session_id), subject)
         ended = await self._store.end(session_id, now=self.now(), reason=reason)
         self._take_ended(ended)
+        self._revocations.add([session_id])  # an earlier answer may have been lost
 
     async def logout(self, session_id: str) -> None:
         """End a session because its user asked for it."""
@@ -363,6 +376,7 @@ class AsyncAuth(Shell):
         Raises `TypeError` or `ValueError` for what can name neither.
         """
         self._all_of(subject, keep)
+        self._because(reason)
         now = self.now()
         ended = await self._store.end_all(subject, keep=keep, now=now, reason=reason)
         self._take_ended(*ended)
@@ -403,6 +417,8 @@ class AsyncAuth(Shell):
 
     async def purge(self, limit: int = 1000) -> int:
         """Delete at most *limit* long-ended sessions; return how many."""
+        if type(limit) is not int or limit < 1:
+            raise ValueError("limit is a whole number of sessions, at least 1.")
         return await self._store.purge(self.now() - KEEP_ENDED, limit=limit)
 
     async def _next_claims(

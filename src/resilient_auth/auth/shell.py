@@ -16,7 +16,7 @@ from resilient_auth.core.arguments import listeners_of
 from resilient_auth.core.claims import Claims, TokenPolicy, checked_extra, compose
 from resilient_auth.core.refresh import Presented, read_refresh, write_refresh
 from resilient_auth.core.ring import KeyRing
-from resilient_auth.core.seals import Seal, Sealed
+from resilient_auth.core.seals import Seal, Sealed, refuse_seal
 from resilient_auth.core.sessions import (
     Session,
     SessionPolicy,
@@ -207,20 +207,25 @@ class Shell:
 
         `Refused` ``not_found`` for any text that came with the *subject* who asks.
         """
-        if is_session_id(session_id):
+        if is_session_id(id_text(session_id)):
             return
-        if not isinstance(session_id, str):
-            raise TypeError("A session id is text, such as tokens.session.id.")
         if subject is None:
             raise ValueError("This is no session id, such as tokens.session.id.")
         raise Refused("not_found", reason="not of the form of a session id")
 
-    def _all_of(self, subject: str, keep: str | None) -> None:
+    def _all_of(self, subject: str, keep: str | None = None) -> None:
         """Raise for what can name no subject, or no session to *keep*."""
+        if not isinstance(subject, str):
+            raise TypeError("A subject is text; give str(user.id) for a number.")
         if not is_identifier(subject):
             raise ValueError("subject is 1 to 256 plain characters.")
         if keep is not None:
             self._named(keep)
+
+    def _because(self, reason: str) -> None:
+        """Raise for what no event and no store can carry as the *reason* of an end."""
+        if not is_identifier(reason):
+            raise ValueError("reason is 1 to 256 plain characters, such as 'password'.")
 
     def _living(self, row: Session | None) -> Session:
         code = end_of(row, now=self.now())
@@ -280,7 +285,7 @@ class Shell:
         """Refuse a one-time token that was used before."""
         with self._telling():
             if not first:
-                raise Refused("token_invalid", reason="used before", action="give_up")
+                refuse_seal("used before")
 
     def _redeemed(self, row: Session | None) -> Principal:
         """Return who *row* stands for, as if its access token was issued now."""
@@ -411,3 +416,10 @@ class Shell:
                 session_id=session_id,
             )
         )
+
+
+def id_text(session_id: object) -> str:
+    """Return *session_id*; `TypeError` if it is a session, tokens or nothing at all."""
+    if not isinstance(session_id, str):
+        raise TypeError("A session id is text, such as tokens.session.id.")
+    return session_id

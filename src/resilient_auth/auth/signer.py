@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core.keys import derive
-from resilient_auth.core.seals import Seal, Sealed
+from resilient_auth.core.seals import Seal, Sealed, refuse_seal
 from resilient_auth.core.text import is_identifier
 from resilient_auth.core.weakness import refuse_weak
-from resilient_auth.errors import ConfigError, Refused
+from resilient_auth.errors import ConfigError
 
 
 class Signer:
@@ -69,5 +69,5 @@ class Signer:
         """Return the value that `sign` was given."""
         value = sealed.value.get("text")
         if not isinstance(value, str):
-            raise Refused("token_invalid", reason="seal: no text")
+            refuse_seal("seal: no text")
         return value

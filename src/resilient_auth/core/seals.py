@@ -70,16 +70,16 @@ class Seal:
         """
         Return what *text* holds.
 
-        Raises `Refused` ``token_invalid``, or ``token_expired`` from its end on: there
-        is nothing to refresh then, so the action is ``give_up``.
+        Raises `Refused` ``token_invalid``, or ``token_expired`` from its end on. The
+        action is ``give_up``: neither a refresh nor a login makes a good seal of it.
         """
         if not isinstance(text, str) or len(text) > MAX_SEAL_BYTES:
-            raise Refused("token_invalid", reason="seal: not text, or too long")
+            refuse_seal("seal: not text, or too long")
         match = _FORM.fullmatch(text)
         if match is None:
-            raise Refused("token_invalid", reason="seal: not of our form")
+            refuse_seal("seal: not of our form")
         if not self._signer.verify_signature(match[1], match[2]):
-            raise Refused("token_invalid", reason="seal: signature does not match")
+            refuse_seal("seal: signature does not match")
         sealed = _read(decode_segment(match[1].encode("ascii")))
         if now >= sealed.expires_at:
             raise Refused(
@@ -91,12 +91,17 @@ class Seal:
         raise TypeError("A seal is not pickled or copied; build it where needed.")
 
 
+def refuse_seal(reason: str) -> NoReturn:
+    """Raise ``token_invalid`` with its private *reason*, and an action that is none."""
+    raise Refused("token_invalid", reason=reason, action="give_up") from None
+
+
 def _read(payload: bytes) -> Sealed:
     """Return what `Seal.write` wrote; checked, since a secret may be older than we."""
     try:
         said = read_object(payload)
     except ValueError as error:
-        raise Refused("token_invalid", reason=f"seal: {error}") from None
+        refuse_seal(f"seal: {error}")
     value: Any = said.get("value")
     token_id: Any = said.get("id")
     expires_at: Any = said.get("exp")
@@ -105,5 +110,5 @@ def _read(payload: bytes) -> Sealed:
         or not is_identifier(token_id)
         or not is_date(expires_at)
     ):
-        raise Refused("token_invalid", reason="seal: not what we write")
+        refuse_seal("seal: not what we write")
     return Sealed(value=value, token_id=token_id, expires_at=expires_at)

@@ -167,4 +167,6 @@ def end_of(row: Session | None, *, now: int) -> str:
 
 def _plain(device: str) -> str:
     """Return *device* (often a User-Agent) short and safe to log and show."""
+    if not isinstance(device, str):
+        raise TypeError("device is text; leave it out if there is none.")
     return "".join(c if c.isprintable() else " " for c in device[:MAX_DEVICE]).strip()

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from resilient_auth.core.seals import Sealed
+from resilient_auth.core.seals import Sealed, refuse_seal
 from resilient_auth.core.text import is_identifier
-from resilient_auth.errors import Refused
 
 PURPOSE = "ticket"
 MAX_AGE = 30
@@ -23,9 +22,9 @@ def session_of(ticket: Sealed, purpose: str, bound_to: str) -> str:
     """Return the session of *ticket*; `Refused` if it was made for something else."""
     session_id = ticket.value.get("sid")
     if not isinstance(session_id, str):
-        raise Refused("token_invalid", reason="ticket: no session")
+        refuse_seal("ticket: no session")
     if ticket.value.get("for") != purpose:
-        raise Refused("token_invalid", reason="ticket: made for another purpose")
+        refuse_seal("ticket: made for another purpose")
     if ticket.value.get("to") != bound_to:
-        raise Refused("token_invalid", reason="ticket: bound to something else")
+        refuse_seal("ticket: bound to something else")
     return session_id
