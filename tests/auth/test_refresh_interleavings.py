@@ -36,18 +36,23 @@ Task = Coroutine[Any, Any, Any]
 class World:
     """One fresh session, and the tasks that will race for it."""
 
-    def __init__(self, *, on_refresh: Any = None, **policy: int) -> None:
+    def __init__(
+        self, *, on_refresh: Any = None, apart: int = 0, **policy: int
+    ) -> None:
         self.rows = MemoryStore()
         self.store = SteppingStore(self.rows)
         self.clock = FrozenClock()
         self.asked = 0
-        self.auth = AsyncAuth(
-            RING,
-            POLICY,
-            store=self.store,
-            sessions=SessionPolicy(**policy),
-            on_refresh=on_refresh and (lambda session: on_refresh(self, session)),
-            clock=self.clock,
+        self.auth, self.ahead = (
+            AsyncAuth(
+                RING,
+                POLICY,
+                store=self.store,
+                sessions=SessionPolicy(**policy),
+                on_refresh=on_refresh and (lambda session: on_refresh(self, session)),
+                clock=clock,
+            )
+            for clock in (self.clock, FrozenClock(self.clock.time() + apart))
         )
         self.first: Tokens = finish(self.auth.login("ann"))
         session = self.first.session
@@ -80,6 +85,15 @@ class World:
         """Refresh, and at once refresh the successor, as an eager tab does."""
         once = await self.refresh()
         return [once, await self.auth.refresh(once.refresh_token)]
+
+    def refresh_ahead(self) -> Task:
+        """Refresh at a host whose clock is ahead."""
+        return self.ahead.refresh(self.first.refresh_token)
+
+    async def chain_ahead(self) -> list[Tokens]:
+        """Refresh, and at once the successor at the host whose clock is ahead."""
+        once = await self.refresh()
+        return [once, await self.ahead.refresh(once.refresh_token)]
 
     async def stubborn(self) -> Tokens:
         """Refresh, and try again with the same token after a failure."""
@@ -126,13 +140,14 @@ def schedules(
     faults: int = 0,
     started: bool = False,
     on_refresh: Any = None,
+    apart: int = 0,
     **policy: int,
 ) -> Iterator[tuple[World, list[Outcome]]]:
     """Yield the world after each schedule of *tasks*, which are methods of `World`."""
     worlds: list[World] = []
 
     def scenario() -> list[Task]:
-        world = World(on_refresh=on_refresh, **policy)
+        world = World(on_refresh=on_refresh, apart=apart, **policy)
         worlds[:] = [world]
         return [getattr(world, each)() for each in tasks]
 
@@ -260,6 +275,27 @@ def test_after_a_logout_the_session_is_dead(parties: int, count: int) -> None:
         assert "session_revoked" == world.answer(world.first.refresh_token)
 
     assert seen == count
+
+
+@pytest.mark.parametrize(
+    "tabs",
+    [
+        ("refresh", "refresh_ahead", "refresh"),
+        ("chain", "refresh_ahead"),
+        ("chain_ahead", "refresh_ahead"),
+        ("chain_ahead", "refresh"),
+    ],
+    ids="-".join,
+)
+def test_hosts_may_differ_by_less_than_the_grace(tabs: tuple[str, ...]) -> None:
+    """S12: 29 s apart nobody is out; 30 s, which is the grace, look like a theft."""
+    for world, outcomes in schedules(*tabs, apart=GRACE - 1):
+        assert [None] * len(tabs) == [outcome.error for outcome in outcomes]
+        assert_one_of_each(world, outcomes)
+        assert world.alive()
+    too_far = [world.alive() for world, _ in schedules(*tabs, apart=GRACE)]
+
+    assert not all(too_far)
 
 
 # ------------------------------------------------------------------ faults
