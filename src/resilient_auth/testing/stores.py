@@ -260,6 +260,18 @@ class StoreContract:
         assert store.purge(row.idle_expires_at + 1, limit=100) == 1
         assert store.find("s" * 32) is None
 
+    def test_a_revoked_session_stays_from_its_revocation_on(
+        self, store: SessionStore
+    ) -> None:
+        """Ended late, it can still say why for as long as any other."""
+        store.open(a_session(idle_expires_at=NOW - 50))
+        store.end("s" * 32, now=NOW, reason="logout")
+
+        assert store.purge(NOW - 10, limit=100) == 0
+        assert store.ended_since(NOW) == ["s" * 32]
+        assert store.purge(NOW + 1, limit=100) == 1
+        assert store.find("s" * 32) is None
+
     def test_purging_is_bounded(self, store: SessionStore) -> None:
         """A big clean-up is many small ones, so that no table is locked for long."""
         for n in range(7):
