@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from resilient_auth.auth import sessions
-from resilient_auth.stores import base, redis
+from resilient_auth.stores import base, redis, sqlalchemy
 
 #: What only the asynchronous twin says: its names, and what it takes besides.
 ASYNC_WORDS = (
@@ -38,6 +38,16 @@ def text_of(module: object, name: str) -> str:
     return re.sub(ASYNC_WORDS, strip, text)
 
 
+def verbs_of(module: object, name: str, *, but: set[str]) -> dict[str, str]:
+    """Return the text of each verb of the class *name*, *but* for some."""
+    (found,) = ast.parse(text_of(module, name)).body
+    return {
+        verb.name: ast.unparse(verb)
+        for verb in found.body
+        if isinstance(verb, ast.FunctionDef) and verb.name not in but
+    }
+
+
 def strip(match: re.Match[str]) -> str:
     """Return the synchronous twin of one word."""
     return "as_" if match[0] == "as_async_" else ""
@@ -56,6 +66,18 @@ def test_store_protocols_are_one_text() -> None:
 def test_redis_stores_are_one_text() -> None:
     """Which step comes first is what a crash is survived by; it is said twice."""
     assert text_of(redis, "RedisStore") == text_of(redis, "AsyncRedisStore")
+
+
+def test_sql_stores_are_one_text() -> None:
+    """But for how they are built and where they meet their engine."""
+    differ = {"__init__", "create_schema", "_run"}
+    plain, twin = (
+        verbs_of(sqlalchemy, name, but=differ)
+        for name in ("SQLAlchemyStore", "AsyncSQLAlchemyStore")
+    )
+
+    assert plain == twin
+    assert "self._run(PURGE_ENDED, said)" in plain["purge"]
 
 
 def test_the_comparison_can_fail() -> None:

@@ -1,7 +1,9 @@
 """A database in trouble is 503 and comes back; a bug in the schema stays a bug."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,11 @@ from resilient_auth.testing.stores import NOW, a_session
 
 Store = SQLAlchemyStore | BlockingStore
 ASK = {"kid": "k", "now": NOW, "idle": 10, "grace": 0}
+# Waits for each to be gone.
+KILL = sa.text(
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+    "WHERE application_name = 'victim'"
+)
 
 
 @pytest.fixture
@@ -72,17 +79,36 @@ def test_a_terminated_backend_is_unavailable_once(
     """A fail-over ends connections; the next call opens a new one."""
     store.open(a_session())
     with owner.begin() as killer:
-        killer.execute(
-            sa.text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE application_name = 'victim'"
-            )
-        )
+        killer.execute(KILL)
     with pytest.raises(Unavailable):
         store.rotate("s" * 32, 0, **ASK)
 
     assert store.find("s" * 32) == a_session()
     assert store.rotate("s" * 32, 0, **ASK) is not None
+
+
+def test_one_dead_connection_tells_of_all(store: Store, owner: sa.Engine) -> None:
+    """A pool is not emptied by one failed request for each connection in it."""
+    store.open(a_session())
+    barrier = threading.Barrier(4)
+
+    def ask() -> object:
+        barrier.wait()
+        return store.find("s" * 32)
+
+    with owner.begin() as holder, ThreadPoolExecutor(4) as pool:
+        # Held up, so that each of the four needs a connection of its own.
+        holder.execute(sa.text("LOCK TABLE ra_sessions IN ACCESS EXCLUSIVE MODE"))
+        asked = [pool.submit(ask) for _ in range(4)]
+        failed = [isinstance(each.exception(), Unavailable) for each in asked]
+    with owner.begin() as killer:
+        killed = killer.execute(KILL).all()
+    with pytest.raises(Unavailable):
+        store.find("s" * 32)
+
+    assert [True] * 4 == failed
+    assert [True] * 4 == [each for (each,) in killed]
+    assert [a_session()] * 4 == [store.find("s" * 32) for _ in range(4)]
 
 
 def test_a_missing_table_is_a_bug(store: Store, owner: sa.Engine) -> None:

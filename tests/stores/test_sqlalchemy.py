@@ -1,6 +1,10 @@
 """What SQL alone must keep: the user's engine, locks, indexes and clear refusals."""
 
+import asyncio
+import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from resilient_auth import AsyncSQLAlchemyStore, ConfigError, SQLAlchemyStore
+from resilient_auth.stores import sqlalchemy_statements
 from resilient_auth.stores.sqlalchemy import consumed, metadata, sessions
+from resilient_auth.stores.sqlalchemy_statements import (
+    PURGE_ENDED,
+    ROTATE_AND_CLAIM,
+    Driver,
+    opening,
+    rotation,
+)
 from resilient_auth.testing.stores import NOW, a_session
 
 ASK = {"kid": "k", "now": NOW, "idle": 10, "grace": 0}
@@ -90,7 +102,7 @@ def test_the_tables_may_live_in_a_schema_of_their_own(tmp_path: Path) -> None:
         store.open(a_session())
         assert store.rotate("s" * 32, 0, **ASK) is not None
         assert store.consume("t", expires_at=NOW, now=NOW)
-        assert store.purge(NOW + 11, limit=9) == 1
+        assert store.purge(NOW + 1_001, limit=9) == 1
 
         assert sa.inspect(engine).get_table_names() == []
         assert {"ra_sessions", "ra_consumed"} == set(
@@ -159,68 +171,153 @@ def test_a_refresh_does_not_wait_for_a_clean_up(
     store.open(a_session())
     store.open(a_session("d" * 32, idle_expires_at=NOW - 50))
     with engine.begin() as cleaner:
-        deleted = store._steps.purge(cleaner, NOW, 100)
+        said = {"at": NOW, "most": 100}
+        deleted = store._driver.run(cleaner, PURGE_ENDED, said)
         rotated = store.rotate("s" * 32, 0, **ASK)
         store.open(a_session("n" * 32))
 
-    assert deleted == 1
+    assert [("d" * 32,)] == deleted
     assert rotated is not None
     impatient.dispose()
 
 
-def test_every_question_has_its_index(engine: sa.Engine) -> None:
-    """A scan of the table would get slower with each user, and the clean-up too."""
-    store = SQLAlchemyStore(engine)
+QUESTIONS = {
+    "FIND": "ra_sessions_pkey",
+    "ROTATE": "ra_sessions_pkey",
+    "ROTATE_AND_CLAIM": "ra_sessions_pkey",
+    "END": "ra_sessions_pkey",
+    "OF_SUBJECT": "ra_sessions_subject",
+    "END_ALL": "ra_sessions_subject",
+    "ENDED_SINCE": "ra_sessions_revoked_at",
+    "LOOK_AGAIN": "ra_sessions_due_at",
+    "PURGE_ENDED": "ra_sessions_due_at",
+    "PURGE_REVOKED": "ra_sessions_revoked_at",
+    "FORGET_CONSUMED": "ra_consumed_expires_at",
+}
+
+
+def filled(engine: sa.Engine, many: int) -> None:
+    """Store so *many* sessions and tokens: half are due, a tenth is revoked."""
+    rows = [
+        opening(
+            a_session(
+                f"{n:032}",
+                subject=f"user-{n}",
+                idle_expires_at=NOW + n - many // 2,
+                expires_at=NOW + many,
+                revoked_at=NOW - n if n % 10 == 0 else None,
+            )
+        )
+        for n in range(many)
+    ]
+    used = [{"id": str(n), "expires_at": NOW + n - many // 2} for n in range(many)]
+    with engine.begin() as connection:
+        connection.execute(sa.insert(sessions), rows)
+        connection.execute(sa.insert(consumed), used)
+
+
+def all_said() -> dict[str, Any]:
+    """Return what is enough for each question."""
+    said = rotation("x", 0, claims={}, **ASK)
+    return said | {"whose": "user-7", "keep": "", "reason": "x", "most": 1_000}
+
+
+def test_every_question_has_its_index_in_postgresql(engine: sa.Engine) -> None:
+    """A scan of the table would get slower with each user, however much is due."""
+    filled(engine, 20_000)
+    driver = Driver(engine.dialect, None)
+    found = {}
+    with engine.connect() as connection:
+        connection.execute(sa.text("ANALYZE ra_sessions, ra_consumed"))
+        for question in QUESTIONS:
+            phrase = driver.phrase(getattr(sqlalchemy_statements, question))
+            plan = connection.exec_driver_sql(
+                f"EXPLAIN {phrase.text}", phrase.values(all_said())
+            )
+            found[question] = "\n".join(line for (line,) in plan)
+
+    assert {} == {each: plan for each, plan in found.items() if "Seq Scan" in plan}
+    assert QUESTIONS == {
+        each: index for each, index in QUESTIONS.items() if index in found[each]
+    }
+
+
+def test_every_question_has_its_index_in_sqlite(tmp_path: Path) -> None:
+    """The same, by its own planner; a scan of an index would be one of the table."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/sessions.db")
+    SQLAlchemyStore(engine).create_schema()
+    filled(engine, 1_000)
+    driver = Driver(engine.dialect, None)
+    found = {}
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        for question in QUESTIONS:
+            phrase = driver.phrase(getattr(sqlalchemy_statements, question))
+            values = phrase.values(all_said())
+            plan = connection.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {phrase.text}", values
+            )
+            found[question] = "\n".join(row[3] for row in plan)
+    engine.dispose()
+
+    assert {} == {each: plan for each, plan in found.items() if "SCAN" in plan}
+    named = {each: i for each, i in QUESTIONS.items() if not i.endswith("_pkey")}
+    assert named == {each: i for each, i in named.items() if i in found[each]}
+
+
+def test_a_rotation_changes_no_indexed_column() -> None:
+    """PostgreSQL then writes the row in place and touches no index (a HOT update)."""
+    text = ROTATE_AND_CLAIM.compile().string
+    changed = set(re.findall(r"(\w+)=", text.partition(" WHERE ")[0]))
+    indexed = {column.name for index in sessions.indexes for column in index.columns}
+
+    assert {"generation", "rotated_at", "idle_expires_at"} <= changed
+    assert changed & (indexed | {"id"}) == set()
+
+
+def test_purging_looks_at_the_living_once(engine: sa.Engine) -> None:
+    """What lived on is entered under its new end, however much of it there is."""
+    filled(engine, 3_000)
     with engine.begin() as connection:
         connection.execute(
-            sa.text(
-                "INSERT INTO ra_sessions SELECT md5(n::text), 'user-' || n, '{}', '',"
-                " '[]', true, 0, 'k', :now, 0, :now + n, :now + n + 1,"
-                " CASE n % 100 WHEN 0 THEN :now + n END, ''"
-                " FROM generate_series(1, 20000) n"
-            ),
-            {"now": NOW},
+            sa.update(sessions).values(idle_expires_at=NOW + 100, revoked_at=None)
         )
-        connection.execute(
-            sa.text(
-                "INSERT INTO ra_consumed SELECT n::text, :now + n"
-                " FROM generate_series(1, 20000) n"
-            ),
-            {"now": NOW},
-        )
-        connection.execute(sa.text("ANALYZE ra_sessions, ra_consumed"))
-    plans: list[str] = []
+    store = SQLAlchemyStore(engine)
+    due = sa.select(sa.func.count()).where(sessions.c.due_at < NOW)
 
-    @sa.event.listens_for(engine, "before_cursor_execute", retval=True)
-    def explain(
-        connection: sa.Connection,
-        cursor: Any,
-        statement: str,
-        said: Any,
-        *_: object,
-    ) -> tuple[str, Any]:
-        cursor.execute(f"EXPLAIN {statement}", said)
-        plans.append("\n".join(line for (line,) in cursor.fetchall()))
-        return statement, said
+    assert store.purge(NOW, limit=10) == 0
+    with engine.connect() as connection:
+        assert connection.scalar(due) == 0
 
-    store.find("x")
-    store.rotate("x", 0, **ASK)
-    store.end("x", now=NOW, reason="x")
-    store.of_subject("user-7", now=NOW)
-    store.end_all("user-7", keep=None, now=NOW, reason="x")
-    store.ended_since(NOW + 19_900)
-    store.consume("x", expires_at=NOW, now=NOW)
-    store.purge(NOW + 300, limit=10)  # small beside the table, as in life
 
-    assert [] == [plan for plan in plans if "Seq Scan on ra_" in plan]
-    indexes = {
-        "ra_sessions_pkey",
-        "ra_sessions_subject",
-        "ra_sessions_revoked_at",
-        "ra_sessions_idle_expires_at",
-        "ra_consumed_expires_at",
-    }
-    assert indexes == {name for name in indexes if any(name in each for each in plans)}
+async def test_so_does_the_asynchronous_twin(tmp_path: Path) -> None:
+    """In batches too, each of which it waits for."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/sessions.db")
+    store = AsyncSQLAlchemyStore(engine)
+    await store.create_schema()
+    rows = [
+        opening(a_session(f"{n:032}", idle_expires_at=NOW + 100)) | {"due_at": NOW - 1}
+        for n in range(1_001)
+    ]
+    due = sa.select(sa.func.count()).where(sessions.c.due_at < NOW)
+    async with engine.begin() as connection:
+        await connection.execute(sa.insert(sessions), rows)
+
+    assert await store.purge(NOW, limit=10) == 0
+    async with engine.connect() as connection:
+        assert await connection.scalar(due) == 0
+    await engine.dispose()
+
+
+def test_the_long_revoked_go_though_their_end_is_far(engine: sa.Engine) -> None:
+    """A user who logs out daily would leave a month of rows behind."""
+    store = SQLAlchemyStore(engine)
+    for n in range(3):
+        store.open(a_session(f"{n:032}", idle_expires_at=NOW + 10**6))
+        store.end(f"{n:032}", now=NOW - 50, reason="logout")
+    store.open(a_session("f" * 32, idle_expires_at=NOW - 50))
+
+    assert [2, 2, 0] == [store.purge(NOW, limit=2) for _ in range(3)]
 
 
 # ------------------------------------------------------------------ unfit engines
@@ -267,3 +364,82 @@ def test_an_unfit_engine_is_refused(
         kind(make())
 
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no RETURNING; found at start, not at the first refresh."""
+    engine = sa.create_engine("sqlite://")
+    monkeypatch.setattr(engine.dialect.dbapi, "sqlite_version_info", (3, 34, 1))
+
+    with pytest.raises(ConfigError, match=r"3\.35 or newer .* 3\.34\.1"):
+        SQLAlchemyStore(engine)
+
+
+# ------------------------------------------------------------------ schema, stopping
+
+
+def test_the_how_to_names_every_column() -> None:
+    """Who writes the migration by hand, or reads the database, looks there."""
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "sql.md").read_text("utf-8")
+    for table in (sessions, consumed):
+        _, _, rows = text.partition(f"| `{table.name}` | |\n|---|---|\n")
+        first = [row.split("|")[1] for row in rows.partition("\n\n")[0].splitlines()]
+        named = re.findall(r"`(\w+)`", "".join(first))
+
+        assert sorted(table.columns.keys()) == sorted(named)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_many_may_create_the_schema_at_once(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The workers of a server start together."""
+    url = sa.make_url(f"sqlite:///{tmp_path}/sessions.db")
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres").set(drivername="postgresql+psycopg")
+    engines = [sa.create_engine(url, poolclass=sa.NullPool) for _ in range(8)]
+    barrier = threading.Barrier(8)
+
+    def create(engine: sa.Engine) -> None:
+        barrier.wait()
+        SQLAlchemyStore(engine).create_schema()
+
+    for _ in range(5):
+        metadata.drop_all(engines[0])
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(create, engines))
+
+    found = sa.inspect(engines[0])
+    for table in (sessions, consumed):
+        expected = {index.name for index in table.indexes}
+        assert expected == {each["name"] for each in found.get_indexes(table.name)}
+        columns = [each["name"] for each in found.get_columns(table.name)]
+        assert list(table.columns.keys()) == columns
+
+
+async def test_a_cancelled_question_spoils_no_connection(postgres: sa.URL) -> None:
+    """The client went away while we waited for a lock; the answer is nobody's."""
+    url = postgres.set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(url, pool_size=1, max_overflow=0)
+    holder = create_async_engine(url)
+    async with holder.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+        await connection.run_sync(metadata.create_all)
+    dropped: list[BaseException] = []
+    sa.event.listen(engine.sync_engine, "invalidate", lambda *e: dropped.append(e[2]))
+    store = AsyncSQLAlchemyStore(engine)
+    await store.open(a_session())
+    async with holder.begin() as connection:
+        await connection.execute(sa.text("LOCK TABLE ra_sessions"))
+        task = asyncio.create_task(store.find("s" * 32))
+        waiting = sa.text("SELECT 1 FROM pg_locks WHERE NOT granted")
+        while (await connection.execute(waiting)).first() is None:
+            pass
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    assert [asyncio.CancelledError] == [type(each) for each in dropped]
+    assert await store.find("s" * 32) == a_session()
+    await engine.dispose()
+    await holder.dispose()

@@ -1,22 +1,46 @@
 """
 Where do sessions live in a SQL database? In SQLite or PostgreSQL, on your engine.
 
-The asynchronous twin runs the same steps through ``run_sync``. SQLite 3.35 or newer is
-needed, for ``RETURNING``. Migrations: give `metadata` to Alembic's ``target_metadata``.
+The twins put the same questions (`sqlalchemy_statements`), the asynchronous one through
+``run_sync``. SQLite 3.35 or newer is needed, for ``RETURNING``. Migrations: give
+`metadata` to Alembic's ``target_metadata`` (docs/how-to/sql.md).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from resilient_auth.core.outage import is_outage
 from resilient_auth.core.sessions import Session
 from resilient_auth.errors import ConfigError, Unavailable
-from resilient_auth.stores.sqlalchemy_schema import consumed, metadata, sessions
-from resilient_auth.stores.sqlalchemy_steps import DIALECTS, Steps
+from resilient_auth.stores.sqlalchemy_schema import consumed, create, metadata, sessions
+from resilient_auth.stores.sqlalchemy_statements import (
+    BATCH,
+    CONSUME,
+    DATABASES,
+    END,
+    END_ALL,
+    ENDED_SINCE,
+    FIND,
+    FORGET_CONSUMED,
+    LOOK_AGAIN,
+    OF_SUBJECT,
+    OPEN,
+    PURGE_ENDED,
+    PURGE_REVOKED,
+    ROTATE,
+    ROTATE_AND_CLAIM,
+    Driver,
+    Row,
+    Said,
+    first,
+    opening,
+    rotation,
+    to_session,
+)
 
 __all__ = [
     "AsyncSQLAlchemyStore",
@@ -26,8 +50,8 @@ __all__ = [
     "sessions",
 ]
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_OLDEST_SQLITE = (3, 35, 0)  # UPDATE … RETURNING
+
 E = TypeVar("E", Engine, AsyncEngine)
 
 
@@ -43,20 +67,20 @@ class SQLAlchemyStore:
             raise _unfit(engine, "SQLAlchemyStore needs an Engine of create_engine()")
         self._owner = engine
         self._engine = _for_single_statements(engine)
-        self._steps = _steps(engine)
+        self._driver = _driver(engine)
 
     def create_schema(self) -> None:
-        """Create the tables where they are missing; with Alembic, use `metadata`."""
+        """Create what is missing of the tables; with Alembic, use `metadata`."""
         with _outages_are_503(), self._owner.begin() as connection:
-            metadata.create_all(connection)
+            create(connection)
 
     def open(self, session: Session) -> None:
         """Store a new *session*."""
-        self._run(self._steps.open, session)
+        self._run(OPEN, opening(session))
 
     def find(self, session_id: str) -> Session | None:
         """Return the session called *session_id*, ended or not, or None."""
-        return self._run(self._steps.find, session_id)
+        return first(self._run(FIND, {"sid": session_id}))
 
     def rotate(
         self,
@@ -70,27 +94,36 @@ class SQLAlchemyStore:
         claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did."""
-        return self._run(
-            self._steps.rotate, session_id, generation, kid, now, idle, grace, claims
+        said = rotation(
+            session_id,
+            generation,
+            kid=kid,
+            now=now,
+            idle=idle,
+            grace=grace,
+            claims=claims,
         )
+        return first(self._run(ROTATE if claims is None else ROTATE_AND_CLAIM, said))
 
     def end(self, session_id: str, *, now: int, reason: str) -> Session | None:
         """Revoke a session; the first reason and time win."""
-        return self._run(self._steps.end, session_id, now, reason)
+        return first(self._run(END, {"sid": session_id, "at": now, "reason": reason}))
 
     def of_subject(self, subject: str, *, now: int) -> list[Session]:
         """Return the sessions of *subject* that are alive at *now*, newest first."""
-        return self._run(self._steps.of_subject, subject, now)
+        living = self._run(OF_SUBJECT, {"whose": subject, "at": now})
+        return [to_session(row) for row in living]
 
     def end_all(
         self, subject: str, *, keep: str | None, now: int, reason: str
     ) -> list[Session]:
         """Revoke all live sessions of *subject* but *keep*; return those ended."""
-        return self._run(self._steps.end_all, subject, keep, now, reason)
+        said = {"whose": subject, "keep": keep or "", "at": now, "reason": reason}
+        return [to_session(row) for row in self._run(END_ALL, said)]
 
     def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
-        return self._run(self._steps.ended_since, moment)
+        return [row[0] for row in self._run(ENDED_SINCE, {"at": moment})]
 
     def consume(
         self,
@@ -100,20 +133,27 @@ class SQLAlchemyStore:
         now: int,  # noqa: ARG002 - `purge` forgets
     ) -> bool:
         """Use up a one-time token; True for the first caller alone."""
-        return self._run(self._steps.consume, token_id, expires_at)
+        return bool(self._run(CONSUME, {"id": token_id, "expires_at": expires_at}))
 
     def purge(self, before: int, *, limit: int) -> int:
-        """Delete at most *limit* sessions that ended before *before*."""
-        return self._run(self._steps.purge, before, limit)
+        """
+        Delete at most *limit* sessions that ended before *before*; count them.
 
-    def _run(
-        self,
-        work: Callable[Concatenate[Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+        Each step is a statement of its own over at most 1000 or *limit* rows, which
+        waits for no lock and locks nothing else.
+        """
+        said = {"at": before, "most": limit}
+        while len(self._run(LOOK_AGAIN, {"at": before, "most": BATCH})) == BATCH:
+            pass
+        ended = len(self._run(PURGE_ENDED, said))
+        left = {"at": before, "most": limit - ended}
+        ended += len(self._run(PURGE_REVOKED, left))
+        self._run(FORGET_CONSUMED, said)
+        return ended
+
+    def _run(self, statement: Any, said: Said) -> list[Row]:
         with _outages_are_503(), self._engine.begin() as connection:
-            return work(connection, *args, **kwargs)
+            return self._driver.run(connection, statement, said)
 
 
 class AsyncSQLAlchemyStore:
@@ -131,21 +171,21 @@ class AsyncSQLAlchemyStore:
             )
         self._owner = engine
         self._engine = _for_single_statements(engine)
-        self._steps = _steps(engine)
+        self._driver = _driver(engine)
 
     async def create_schema(self) -> None:
-        """Create the tables where they are missing; with Alembic, use `metadata`."""
+        """Create what is missing of the tables; with Alembic, use `metadata`."""
         with _outages_are_503():
             async with self._owner.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+                await connection.run_sync(create)
 
     async def open(self, session: Session) -> None:
         """Store a new *session*."""
-        await self._run(self._steps.open, session)
+        await self._run(OPEN, opening(session))
 
     async def find(self, session_id: str) -> Session | None:
         """Return the session called *session_id*, ended or not, or None."""
-        return await self._run(self._steps.find, session_id)
+        return first(await self._run(FIND, {"sid": session_id}))
 
     async def rotate(
         self,
@@ -159,27 +199,40 @@ class AsyncSQLAlchemyStore:
         claims: Mapping[str, Any] | None = None,
     ) -> Session | None:
         """Move a session from *generation* to the next, if nobody else did."""
-        return await self._run(
-            self._steps.rotate, session_id, generation, kid, now, idle, grace, claims
+        said = rotation(
+            session_id,
+            generation,
+            kid=kid,
+            now=now,
+            idle=idle,
+            grace=grace,
+            claims=claims,
+        )
+        return first(
+            await self._run(ROTATE if claims is None else ROTATE_AND_CLAIM, said)
         )
 
     async def end(self, session_id: str, *, now: int, reason: str) -> Session | None:
         """Revoke a session; the first reason and time win."""
-        return await self._run(self._steps.end, session_id, now, reason)
+        return first(
+            await self._run(END, {"sid": session_id, "at": now, "reason": reason})
+        )
 
     async def of_subject(self, subject: str, *, now: int) -> list[Session]:
         """Return the sessions of *subject* that are alive at *now*, newest first."""
-        return await self._run(self._steps.of_subject, subject, now)
+        living = await self._run(OF_SUBJECT, {"whose": subject, "at": now})
+        return [to_session(row) for row in living]
 
     async def end_all(
         self, subject: str, *, keep: str | None, now: int, reason: str
     ) -> list[Session]:
         """Revoke all live sessions of *subject* but *keep*; return those ended."""
-        return await self._run(self._steps.end_all, subject, keep, now, reason)
+        said = {"whose": subject, "keep": keep or "", "at": now, "reason": reason}
+        return [to_session(row) for row in await self._run(END_ALL, said)]
 
     async def ended_since(self, moment: int) -> list[str]:
         """Return the ids of all sessions revoked at or after *moment*."""
-        return await self._run(self._steps.ended_since, moment)
+        return [row[0] for row in await self._run(ENDED_SINCE, {"at": moment})]
 
     async def consume(
         self,
@@ -189,43 +242,59 @@ class AsyncSQLAlchemyStore:
         now: int,  # noqa: ARG002 - `purge` forgets
     ) -> bool:
         """Use up a one-time token; True for the first caller alone."""
-        return await self._run(self._steps.consume, token_id, expires_at)
+        return bool(
+            await self._run(CONSUME, {"id": token_id, "expires_at": expires_at})
+        )
 
     async def purge(self, before: int, *, limit: int) -> int:
-        """Delete at most *limit* sessions that ended before *before*."""
-        return await self._run(self._steps.purge, before, limit)
+        """
+        Delete at most *limit* sessions that ended before *before*; count them.
 
-    async def _run(
-        self,
-        work: Callable[Concatenate[Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+        Each step is a statement of its own over at most 1000 or *limit* rows, which
+        waits for no lock and locks nothing else.
+        """
+        said = {"at": before, "most": limit}
+        while len(await self._run(LOOK_AGAIN, {"at": before, "most": BATCH})) == BATCH:
+            pass
+        ended = len(await self._run(PURGE_ENDED, said))
+        left = {"at": before, "most": limit - ended}
+        ended += len(await self._run(PURGE_REVOKED, left))
+        await self._run(FORGET_CONSUMED, said)
+        return ended
+
+    async def _run(self, statement: Any, said: Said) -> list[Row]:
         with _outages_are_503():
             async with self._engine.begin() as connection:
-                return await connection.run_sync(work, *args, **kwargs)
+                return await connection.run_sync(self._driver.run, statement, said)
 
 
 def _for_single_statements(engine: E) -> E:
     """
     Return *engine* (the same pool) as it serves one statement at a time best.
 
-    PostgreSQL is spared the round trips of BEGIN and COMMIT; its connections go back to
-    the pool as the user set them up. SQLite would pay for the switch and gain nothing.
+    PostgreSQL is spared the round trips of BEGIN and COMMIT, and the loser of a race
+    reads on instead of failing, whatever level the engine has; its connections go back
+    to the pool as the user set them up. SQLite would pay for the switch and gain
+    nothing.
     """
     if engine.dialect.name == "sqlite":
         return engine
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def _steps(engine: Engine | AsyncEngine) -> Steps:
-    if engine.dialect.name not in DIALECTS:
+def _driver(engine: Engine | AsyncEngine) -> Driver:
+    dialect = engine.dialect
+    if dialect.name not in DATABASES:
         raise ConfigError(
-            f"Sessions live in {' or '.join(sorted(DIALECTS))}, not in "
-            f"{engine.dialect.name}; another database needs a SessionStore of yours."
+            f"Sessions live in {' or '.join(sorted(DATABASES))}, not in "
+            f"{dialect.name}; another database needs a SessionStore of yours."
         )
+    version = getattr(dialect.loaded_dbapi, "sqlite_version_info", _OLDEST_SQLITE)
+    if version < _OLDEST_SQLITE:
+        said = ".".join(map(str, version))
+        raise ConfigError(f"SQLite 3.35 or newer is needed, and this is {said}.")
     schemas = engine.get_execution_options().get("schema_translate_map")
-    return Steps(engine.dialect, schemas)
+    return Driver(dialect, schemas)
 
 
 def _unfit(engine: object, needs: str) -> ConfigError:

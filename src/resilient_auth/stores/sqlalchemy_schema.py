@@ -1,15 +1,14 @@
-"""What is stored of a session in a SQL database? Two tables, four indexed questions."""
+"""
+What do sessions look like in a SQL database? Two tables, and an index a question.
 
-import json
-from collections.abc import Mapping
-from typing import Any
+A rotation changes no indexed column, so that PostgreSQL can write it in place (a HOT
+update) and SQLite touches one page: ``due_at`` is the end that was known when the
+session was last looked at, and not moved when a rotation moves the true end. `purge`
+looks again then.
+"""
 
 import sqlalchemy as sa
 
-from resilient_auth.core.sessions import Session
-from resilient_auth.core.text import freeze, write_object
-
-#: For Alembic's ``target_metadata``.
 metadata: sa.MetaData = sa.MetaData()
 
 sessions: sa.Table = sa.Table(
@@ -29,10 +28,19 @@ sessions: sa.Table = sa.Table(
     sa.Column("expires_at", sa.BigInteger, nullable=False),
     sa.Column("revoked_at", sa.BigInteger),
     sa.Column("revoked_reason", sa.String(256), nullable=False),
-    sa.Index("ra_sessions_subject", "subject"),
-    sa.Index("ra_sessions_idle_expires_at", "idle_expires_at"),
-    sa.Index("ra_sessions_revoked_at", "revoked_at"),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    # Room in each page for the new version of a row that is rotated.
+    postgresql_with={"fillfactor": 80},
 )
+sa.Index("ra_sessions_subject", sessions.c.subject)
+sa.Index("ra_sessions_due_at", sessions.c.due_at)
+sa.Index(
+    "ra_sessions_revoked_at",
+    sessions.c.revoked_at,
+    postgresql_where=sessions.c.revoked_at.is_not(None),
+    sqlite_where=sessions.c.revoked_at.is_not(None),
+)
+
 consumed: sa.Table = sa.Table(
     "ra_consumed",
     metadata,
@@ -41,26 +49,15 @@ consumed: sa.Table = sa.Table(
     sa.Index("ra_consumed_expires_at", "expires_at"),
 )
 
-_NAMES = tuple(sessions.c.keys())
+_CREATING = 7_281_463_019  # any number, as long as it is always the same
 
 
-def write_row(session: Session) -> dict[str, Any]:
-    """Return the columns of *session*."""
-    said = {name: getattr(session, name) for name in _NAMES}
-    said["claims"] = write_claims(session.claims)
-    said["amr"] = json.dumps(session.amr)
-    return said
-
-
-def write_claims(claims: Mapping[str, Any]) -> str:
-    """Return the column of *claims*."""
-    return write_object(claims).decode("utf-8")
-
-
-def read_row(text: str) -> Session:
-    """Return the session whose columns, in their order, *text* has as a JSON list."""
-    said = dict(zip(_NAMES, json.loads(text), strict=True))
-    said["claims"] = freeze(json.loads(said["claims"]))
-    said["amr"] = tuple(json.loads(said["amr"]))
-    said["remember"] = bool(said["remember"])  # SQLite has 0 and 1
-    return Session(**said)
+def create(connection: sa.Connection) -> None:
+    """Create what is missing; many processes may start and do so at once."""
+    if connection.dialect.name == "postgresql":
+        # There, IF NOT EXISTS alone fails in one of two that create at once.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
+    for table in metadata.sorted_tables:
+        connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+        for index in sorted(table.indexes, key=lambda each: str(each.name)):
+            connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
