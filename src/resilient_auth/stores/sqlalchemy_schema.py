@@ -4,7 +4,7 @@ What do sessions look like in a SQL database? Two tables, and an index a questio
 A rotation changes no indexed column, so that PostgreSQL can write it in place (a HOT
 update) and SQLite touches one page: ``due_at`` is the end that was known when the
 session was last looked at, and not moved when a rotation moves the true end. `purge`
-looks again then.
+looks again then. (After ``idle`` was made shorter, the dead are found a little late.)
 """
 
 import sqlalchemy as sa

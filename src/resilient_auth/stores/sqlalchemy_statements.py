@@ -3,8 +3,8 @@ What is asked of the SQL database? Every statement, and how a row becomes a sess
 
 Each verb is one statement, so that it needs no transaction around it: the winner of a
 rotation is found by ``UPDATE … RETURNING``, the first use of a token by its key. They
-are written once for all databases, compiled once for each, and their text goes to the
-driver as it is.
+are written once for all databases, compiled once for each, and run on the driver's own
+cursor: what SQLAlchemy does around a statement costs more than the statement.
 """
 
 import json
@@ -150,7 +150,7 @@ class Phrase:
 
 
 class Driver:
-    """Runs statements in the words of a driver of *dialect*; for any thread."""
+    """Runs statements on the cursor of a driver of *dialect*; for any thread."""
 
     def __init__(
         self, dialect: sa.Dialect, schemas: Mapping[str | None, str | None] | None
@@ -162,9 +162,20 @@ class Driver:
     def run(self, connection: sa.Connection, statement: Any, said: Said) -> list[Row]:
         """Run *statement* with what is *said*; return its rows."""
         phrase = self.phrase(statement)
-        found = connection.exec_driver_sql(phrase.text, phrase.values(said))
-        # SQLAlchemy's own rows would be made and thrown away at once.
-        return list(found.cursor.fetchall()) if found.cursor is not None else []
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(phrase.text, phrase.values(said))
+            return list(cursor.fetchall()) if cursor.description else []
+        except self._dialect.loaded_dbapi.Error as error:
+            if self._dialect.is_disconnect(error, connection.connection, cursor):
+                # SQLAlchemy must meet the dead connection itself, to drop its like.
+                connection.exec_driver_sql("SELECT 1")
+            raise
+        except BaseException as error:  # cancelled: an answer may still be under way
+            connection.invalidate(error)
+            raise
+        finally:
+            cursor.close()
 
     def phrase(self, statement: Any) -> Phrase:
         """Return *statement* in this driver's words, compiled on first use."""
