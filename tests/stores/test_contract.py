@@ -85,6 +85,18 @@ class TestPostgreSQL(StoreContract):
         engine.dispose()
 
 
+class TestWatchedPostgreSQL(StoreContract):
+    """The same while a tracer listens: SQLAlchemy runs the statements."""
+
+    @pytest.fixture
+    def store(self, postgres: sa.URL) -> Iterator[SQLAlchemyStore]:
+        """Yield an empty store, closed afterwards."""
+        engine = sa.create_engine(postgres.set(drivername="postgresql+psycopg"))
+        sa.event.listen(engine, "before_cursor_execute", lambda *_: None)
+        yield emptied(engine)
+        engine.dispose()
+
+
 class TestAsyncPostgreSQL(StoreContract):
     """PostgreSQL through asyncpg."""
 

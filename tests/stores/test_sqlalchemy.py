@@ -81,6 +81,43 @@ async def test_asyncpg_goes_back_as_the_user_set_it_up(postgres: sa.URL) -> None
     await engine.dispose()
 
 
+@pytest.mark.parametrize("event", ["before_cursor_execute", "after_cursor_execute"])
+def test_who_listens_to_the_engine_hears_each_statement(
+    event: str, engine: sa.Engine
+) -> None:
+    """The driver's own cursor is for those whom nobody traces."""
+    heard: list[str] = []
+    store = SQLAlchemyStore(engine)
+    sa.event.listen(engine, event, lambda *said: heard.append(said[2]))
+    store.open(a_session())
+    store.rotate("s" * 32, 0, **ASK)
+
+    assert ["INSERT", "UPDATE"] == [each.split()[0] for each in heard]
+
+
+def test_who_listens_to_errors_hears_them(engine: sa.Engine) -> None:
+    """They count the outages of their database by it."""
+    heard: list[BaseException] = []
+    metadata.drop_all(engine)
+    sa.event.listen(
+        engine, "handle_error", lambda said: heard.append(said.sqlalchemy_exception)
+    )
+    with pytest.raises(sa.exc.ProgrammingError):
+        SQLAlchemyStore(engine).find("nobody")
+
+    assert [sa.exc.ProgrammingError] == [type(each) for each in heard]
+
+
+def test_an_echo_shows_each_statement(caplog: pytest.LogCaptureFixture) -> None:
+    """`create_engine(echo=True)` hides none."""
+    caplog.set_level("INFO", "sqlalchemy.engine")
+    store = SQLAlchemyStore(sa.create_engine("sqlite://"))
+    store.create_schema()
+    store.find("nobody")
+
+    assert "FROM ra_sessions" in caplog.text
+
+
 def test_a_strict_isolation_level_makes_no_loser_wait(postgres: sa.URL) -> None:
     """Under SERIALIZABLE the loser of a race would be told 503 instead of its token."""
     url = postgres.set(drivername="postgresql+psycopg")

@@ -4,10 +4,12 @@ What is asked of the SQL database? Every statement, and how a row becomes a sess
 Each verb is one statement, so that it needs no transaction around it: the winner of a
 rotation is found by ``UPDATE … RETURNING``, the first use of a token by its key. They
 are written once for all databases, compiled once for each, and run on the driver's own
-cursor: what SQLAlchemy does around a statement costs more than the statement.
+cursor unless somebody watches the engine's: what SQLAlchemy does around a statement
+costs more than the statement.
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -162,10 +164,13 @@ class Driver:
     def run(self, connection: sa.Connection, statement: Any, said: Said) -> list[Row]:
         """Run *statement* with what is *said*; return its rows."""
         phrase = self.phrase(statement)
+        values = phrase.values(said)
+        if _is_watched(connection):
+            return _rows(connection.exec_driver_sql(phrase.text, values).cursor)
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(phrase.text, phrase.values(said))
-            return list(cursor.fetchall()) if cursor.description else []
+            cursor.execute(phrase.text, values)
+            return _rows(cursor)
         except self._dialect.loaded_dbapi.Error as error:
             if self._dialect.is_disconnect(error, connection.connection, cursor):
                 # SQLAlchemy must meet the dead connection itself, to drop its like.
@@ -193,6 +198,21 @@ class Driver:
             phrase = Phrase(str(compiled), compiled.positiontup, fixed)
             self._phrases[statement] = phrase
         return phrase
+
+
+def _rows(cursor: Any) -> list[Row]:
+    return list(cursor.fetchall()) if cursor and cursor.description else []
+
+
+def _is_watched(connection: sa.Connection) -> bool:
+    """Would somebody miss a statement that SQLAlchemy does not know of?"""
+    events = connection.dispatch
+    return bool(
+        events.before_cursor_execute
+        or events.after_cursor_execute
+        or connection.dialect.dispatch.handle_error
+        or connection.engine.logger.isEnabledFor(logging.INFO)  # echo=True
+    )
 
 
 def opening(session: Session) -> Said:
