@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from resilient_auth.testing import wire
+
 ROOT = Path(__file__).parent.parent
 ADVISORIES = ROOT / "tests/test_advisories.py"
-WIRE = "src/resilient_auth/testing/wire"
+#: The wire suite is part of the package: it is read where the package is installed.
+WIRE = Path(wire.__file__).parent
 AUTH = "tests/auth"
 CORE = "tests/core"
 ROWS = [
@@ -100,7 +103,7 @@ def test_every_row_of_the_list_is_a_test(row: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "path", "name"), ELSEWHERE, ids=lambda each: each.rpartition("/")[2]
+    ("row", "path", "name"), ELSEWHERE, ids=lambda each: Path(each).name
 )
 def test_the_test_of_a_row_is_where_it_is_said(row: str, path: str, name: str) -> None:
     """A test that was renamed must not leave its row without one."""

@@ -127,7 +127,9 @@ class Firefox(Browser):
             try:
                 port = json.loads(said.read_text("utf-8"))["ws_port"]
                 address = f"ws://127.0.0.1:{port}/session"
-                socket = await connect(address, max_size=None, proxy=None)
+                socket = await connect(
+                    address, max_size=None, proxy=None, ping_interval=None
+                )
             except (OSError, ValueError, KeyError):
                 await asyncio.sleep(0.1)
                 continue
