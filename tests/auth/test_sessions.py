@@ -671,3 +671,15 @@ def test_policies_bound_the_token() -> None:
 
     with pytest.raises(ValueError, match="max_token_bytes"):
         auth.login("ann", {"x": "y" * 300})
+
+
+def test_only_public_keys_are_public() -> None:
+    """A ring of secrets has none to publish; an issuer's hold no private part."""
+    key = Key.generate("EdDSA", kid="k1")
+    issuer = Auth(
+        KeyRing([key], refresh_secrets={"k1": secrets.token_bytes(32)}), POLICY
+    )
+    secrets_alone = Auth(KeyRing([Key.generate("HS256")]), POLICY)
+
+    assert {"keys": [key.public_jwk()]} == issuer.public_keys()
+    assert {} == secrets_alone.public_keys()

@@ -26,8 +26,8 @@ from resilient_auth.testing.wire.setup import ACCESS, GRACE, LEEWAY
 from resilient_auth.testing.wire.world import forged
 from resilient_auth.web import wire
 
-COOKIES = WireSetup().site.cookies
-ACCESS_COOKIE = COOKIES.access.name.encode()
+SITE = WireSetup().site
+ACCESS_COOKIE = SITE.cookies.access.name.encode()
 
 
 def view(*headers: tuple[bytes, bytes], **said: Any) -> RequestView:
@@ -68,12 +68,12 @@ def test_a_header_is_preferred_to_an_equal_cookie() -> None:
     cookie = view((b"cookie", ACCESS_COOKIE + b"=x.y.z"))
 
     assert wire.Credential("x.y.z", from_cookie=False) == wire.find_credential(
-        both, COOKIES
+        both, SITE
     )
     assert wire.Credential("x.y.z", from_cookie=True) == wire.find_credential(
-        cookie, COOKIES
+        cookie, SITE
     )
-    assert wire.find_credential(view(), COOKIES) is None
+    assert wire.find_credential(view(), SITE) is None
 
 
 @given(
@@ -92,7 +92,7 @@ def test_no_header_is_an_error_of_ours(
 ) -> None:
     """Whatever bytes come, they are a credential, none, or refused."""
     asked = view(*headers, query=query)
-    code = code_of(lambda: wire.find_credential(asked, COOKIES))
+    code = code_of(lambda: wire.find_credential(asked, SITE))
 
     assert code in {"", "token_invalid", "cookie_duplicate"}
 
@@ -223,7 +223,7 @@ METHODS = ["GET", "POST", "HEAD", "DELETE"]
 def test_no_request_breaks_the_never_wipe_rule(pool: Pool, data: st.DataObject) -> None:
     """Any tokens anywhere: the answer is explained, and only the five verdicts wipe."""
     token = st.sampled_from(pool.tokens)
-    names = st.sampled_from([*COOKIES.names(), "other", ""])
+    names = st.sampled_from([*SITE.cookies.names(), "other", ""])
     pairs = st.lists(st.tuples(names, token), max_size=4)
     headers = {
         "Cookie": pairs.map(lambda drawn: "; ".join(f"{n}={t}" for n, t in drawn)),

@@ -90,6 +90,7 @@ class Shell:
     ) -> None:
         check_arguments(ring, policy, sessions, clock)
         self.csrf: CsrfTokens = CsrfTokens(ring.masters(signing.PURPOSE))
+        self._ring = ring
         self._policy = policy
         self._lives = SessionPolicy() if sessions is None else sessions
         self._listeners = listeners_of(listeners)
@@ -135,6 +136,10 @@ class Shell:
             token_id=secrets.token_urlsafe(16),
             expires_at=self.now() + tickets.MAX_AGE,
         )
+
+    def public_keys(self) -> dict[str, list[dict[str, str]]]:
+        """Return the JWK set to publish (RFC 7517 §5); a ring of secrets has none."""
+        return {} if self._ring.signing.is_symmetric else self._ring.jwks()
 
     def session_of_access(self, access_token: str) -> str:
         """Return the session id in a signed, maybe expired token, else `Refused`."""

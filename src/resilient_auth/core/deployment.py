@@ -129,9 +129,14 @@ class Deployment:
             _require_same_scheme(shown, page, home)
             _require_delivery(self, shown, page, home)
         self.cors: CorsPolicy = CorsPolicy(
-            sorted(allowed), credentials=self.profile != "bearer"
+            sorted(allowed), credentials=self.uses_cookies
         )
         self.csrf: CsrfPolicy = CsrfPolicy(allowed)
+
+    @property
+    def uses_cookies(self) -> bool:
+        """Say whether browsers keep the session in cookies; else scripts do."""
+        return self.profile != "bearer"
 
     def findings(self) -> list[Finding]:
         """Return what works and still deserves a look; ids are in the reference."""

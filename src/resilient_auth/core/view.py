@@ -12,7 +12,8 @@ class RequestView:
     One request: what a decision may look at.
 
     *headers* are the raw pairs as they came, names in lower case (as ASGI gives them);
-    *body* is set only for our own endpoints, which read it with a bound.
+    *body* is set only for our own endpoints, which read it with a bound; *is_socket*
+    is true for the handshake of a WebSocket.
     """
 
     method: str
@@ -20,6 +21,7 @@ class RequestView:
     headers: Sequence[tuple[bytes, bytes]]
     query: bytes = b""
     body: bytes = b""
+    is_socket: bool = False
 
     def values(self, name: bytes) -> list[str]:
         """Return every value of the header *name*, in order, as latin-1 text."""

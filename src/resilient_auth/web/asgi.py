@@ -117,8 +117,7 @@ class Wrap:
     async def _websocket(
         self, view: RequestView, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        origins = view.values(b"origin")
-        if origins and not (len(origins) == 1 and self._site.cors.allows(origins[0])):
+        if not self._site.cors.allows_socket(view.values(b"origin")):
             denied = Refused("origin_denied", reason="the Origin is not one of ours")
             self._refusals.tell(view, denied)
             await receive()
@@ -237,6 +236,7 @@ def view_of(scope: Scope) -> RequestView:
         path=scope["path"],
         headers=scope["headers"],
         query=scope.get("query_string", b""),
+        is_socket=scope["type"] == "websocket",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal, Tokens
+from resilient_auth.core import tickets
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.cookies import MAX_COOKIE
 from resilient_auth.core.deployment import Deployment
@@ -65,14 +66,19 @@ class AsyncEndpoints:
         self._auth = auth
         self._site = site
         self._authenticate = authenticate
-        self._routes: Mapping[str, Mapping[str, Endpoint]] = {
+        self._routes: dict[str, Mapping[str, Endpoint]] = {
             "/login": {"POST": self._login},
             "/verify": {"GET": self._verify, "HEAD": self._verify},
             "/session": {"GET": self._session, "HEAD": self._session},
             "/refresh": {"POST": self._refresh},
             "/logout": {"POST": self._logout},
             "/sessions": {"GET": self._sessions, "HEAD": self._sessions},
+            "/ticket": {"POST": self._ticket},
         }
+        keys = auth.public_keys()
+        if keys:
+            self._keys = wire.keys_answer(keys)
+            self._routes["/jwks.json"] = {"GET": self._jwks, "HEAD": self._jwks}
 
     async def handle(self, view: RequestView) -> Answer:
         """Answer *view*, whose path is relative to the mount; refusals included."""
@@ -87,7 +93,7 @@ class AsyncEndpoints:
 
     async def principal(self, view: RequestView) -> Principal:
         """Return who calls; raises `Refused` for nobody and for a forged call."""
-        credential = wire.find_credential(view, self._site.cookies)
+        credential = wire.find_credential(view, self._site)
         if credential is None:
             raise self._missing(view)
         who = await self._auth.verify(credential.token)
@@ -97,7 +103,7 @@ class AsyncEndpoints:
 
     async def optional(self, view: RequestView) -> Principal | None:
         """Return who calls, None if no credential came; a bad one raises `Refused`."""
-        if wire.find_credential(view, self._site.cookies) is None:
+        if wire.find_credential(view, self._site) is None:
             return None
         return await self.principal(view)
 
@@ -119,7 +125,7 @@ class AsyncEndpoints:
             amr=identity.amr,
             remember=asked.remember,
         )
-        return self._granted(tokens, bearer=asked.bearer)
+        return self._granted(tokens, bearer=asked.bearer or not self._site.uses_cookies)
 
     async def _verify(self, view: RequestView) -> Answer:
         await self.principal(view)
@@ -127,7 +133,7 @@ class AsyncEndpoints:
 
     async def _session(self, view: RequestView) -> Answer:
         try:
-            credential = wire.find_credential(view, self._site.cookies)
+            credential = wire.find_credential(view, self._site)
             if credential is None:
                 raise self._missing(view)
             who = await self._auth.verify(credential.token)
@@ -165,9 +171,8 @@ class AsyncEndpoints:
                 await self._auth.revoke_all(session.subject, reason="logout")
         elif session_id:
             await self._auth.logout(session_id)
-        return wire.json_answer(
-            200, {"session": None}, set_cookies=self._site.cookies.clear()
-        )
+        cleared = self._site.cookies.clear() if self._site.uses_cookies else []
+        return wire.json_answer(200, {"session": None}, set_cookies=cleared)
 
     async def _sessions(self, view: RequestView) -> Answer:
         who = await self.principal(view)
@@ -182,6 +187,16 @@ class AsyncEndpoints:
             raise Refused("not_found", reason="a name that no database takes")
         await self._auth.revoke(session_id, subject=who.subject)
         return wire.empty_answer()
+
+    async def _ticket(self, view: RequestView) -> Answer:
+        who = await self.principal(view)
+        purpose = wire.read_purpose(view)
+        expires_at = self._auth.now() + tickets.MAX_AGE
+        ticket = self._auth.ticket(who, purpose)
+        return wire.json_answer(200, {"ticket": ticket, "expires_at": expires_at})
+
+    async def _jwks(self, _: RequestView) -> Answer:
+        return self._keys
 
     # ------------------------------------------------------------------ parts
 
@@ -235,7 +250,7 @@ class AsyncEndpoints:
         given = wire.read_refresh_token(view)
         if given:
             return self._auth.session_of_refresh(given)
-        credential = wire.find_credential(view, self._site.cookies)
+        credential = wire.find_credential(view, self._site)
         if credential and not credential.from_cookie:
             return self._auth.session_of_access(credential.token)
         session_id = self._named_by_cookies(view, credential)
@@ -255,7 +270,7 @@ class AsyncEndpoints:
         return ""
 
     def _refresh_cookie(self, view: RequestView) -> str:
-        cookies = wire.cookies_of(view, self._site.cookies)
+        cookies = wire.cookies_of(view, self._site)
         return cookies.get(self._site.cookies.refresh.name, "")
 
     def _csrf_of(self, session_id: str) -> Callable[[str], bool]:
@@ -264,14 +279,16 @@ class AsyncEndpoints:
     def _missing(self, view: RequestView) -> Refused:
         """Return ``token_missing``; a refresh cookie that came means: refresh."""
         action = "refresh" if self._refresh_cookie(view) else ""
-        return Refused("token_missing", action=action)
+        came = self._site.uses_cookies and view.is_socket and view.values(b"cookie")
+        reason = "on a socket a cookie needs an allowed Origin" if came else ""
+        return Refused("token_missing", action=action, reason=reason)
 
 
 def _require_room(policy: TokenPolicy, site: Deployment) -> None:
     """Raise `ConfigError` if a token could be made that no cookie holds."""
     longest = min(policy.max_issued_bytes, policy.max_token_bytes)
     room = MAX_COOKIE - len(site.cookies.access.name)
-    if site.profile != "bearer" and longest > room:
+    if site.uses_cookies and longest > room:
         raise ConfigError(
             f"max_issued_bytes is {longest}, but a cookie holds {room} bytes. Lower "
             'it, or use no cookies: Deployment(…, profile="bearer").'

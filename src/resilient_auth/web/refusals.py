@@ -70,7 +70,7 @@ class Refusals:
         return self.answer(view, InternalError())
 
     def _wiped(self, view: RequestView, error: AnswerError) -> list[str]:
-        if error.code not in WIPING:
+        if error.code not in WIPING or not self._site.uses_cookies:
             return []
         names = self._site.cookies.names()
         header = "; ".join(view.values(b"cookie"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from resilient_auth.auth.shell import Principal, Tokens
 from resilient_auth.core.cookies import read_cookies
-from resilient_auth.core.deployment import SessionCookies
+from resilient_auth.core.deployment import Deployment, SessionCookies
 from resilient_auth.core.sessions import Session
 from resilient_auth.core.text import is_identifier, read_object, write_object
 from resilient_auth.core.view import Answer, RequestView
@@ -40,14 +40,24 @@ class LoginRequest:
 # ------------------------------------------------------------------ reading
 
 
-def cookies_of(view: RequestView, cookies: SessionCookies) -> dict[str, str]:
-    """Return the request's cookies; `Refused` if one of ours came twice."""
+def cookies_of(view: RequestView, site: Deployment) -> dict[str, str]:
+    """
+    Return the cookies of *view* that count; `Refused` if one of ours came twice.
+
+    None counts where the deployment uses none, and on a WebSocket none without an
+    Origin that is allowed: no CORS and no CSRF token stands between a socket and a
+    foreign page.
+    """
+    if not site.uses_cookies:
+        return {}
+    if view.is_socket and not site.cors.allows(view.value(b"origin")):
+        return {}
     # HTTP/2 may split the header (RFC 9113 §8.2.3).
     header = "; ".join(view.values(b"cookie"))
-    return read_cookies(header, ours=cookies.names())
+    return read_cookies(header, ours=site.cookies.names())
 
 
-def find_credential(view: RequestView, cookies: SessionCookies) -> Credential | None:
+def find_credential(view: RequestView, site: Deployment) -> Credential | None:
     """
     Return the access token of *view*, or None if no credential came.
 
@@ -55,7 +65,7 @@ def find_credential(view: RequestView, cookies: SessionCookies) -> Credential | 
     header and cookie that disagree, and for a token in the query string.
     """
     refuse_query_token(view)
-    cookie = cookies_of(view, cookies).get(cookies.access.name)
+    cookie = cookies_of(view, site).get(site.cookies.access.name)
     bearer = _bearer(view)
     if bearer is not None and cookie is not None and bearer != cookie:
         raise Refused("token_invalid", reason="header and cookie disagree")
@@ -115,6 +125,14 @@ def read_refresh_token(view: RequestView) -> str:
     return token
 
 
+def read_purpose(view: RequestView) -> str:
+    """Return what a ticket is asked for."""
+    purpose = read_body(view).get("purpose")
+    if not isinstance(purpose, str) or not is_identifier(purpose):
+        raise _invalid("purpose is 1 to 256 plain characters.")
+    return purpose
+
+
 def require_scopes(who: Principal, scopes: Iterable[str]) -> None:
     """Raise `Refused` ``permission_denied`` unless the claim ``scope`` has them all."""
     held = _scopes_of(who)
@@ -145,6 +163,18 @@ def json_answer(
             *(("Set-Cookie", each) for each in set_cookies),
         ),
         write_object(body),
+    )
+
+
+def keys_answer(keys: Mapping[str, object]) -> Answer:
+    """Return a public JWK set, which caches may keep for five minutes."""
+    return Answer(
+        200,
+        (
+            ("Content-Type", "application/jwk-set+json"),
+            ("Cache-Control", "max-age=300"),
+        ),
+        write_object(keys),
     )
 
 

@@ -24,6 +24,7 @@ GET /stream     ``one two three`` in several chunks, without a length
 A transport sends requests as raw bytes; `AsgiTransport` does it for ASGI applications.
 """
 
+from resilient_auth.testing.wire.bearer import BearerContract
 from resilient_auth.testing.wire.cors import CorsContract
 from resilient_auth.testing.wire.credentials import CredentialsContract
 from resilient_auth.testing.wire.csrf import CsrfContract
@@ -36,6 +37,7 @@ from resilient_auth.testing.wire.sessions import SessionsContract
 from resilient_auth.testing.wire.setup import BreakableStore as BreakableStore
 from resilient_auth.testing.wire.setup import WireSetup as WireSetup
 from resilient_auth.testing.wire.sockets import SocketContract as SocketContract
+from resilient_auth.testing.wire.tickets import TicketsContract
 from resilient_auth.testing.wire.world import World as World
 
 
@@ -49,5 +51,7 @@ class WireContract(
     CorsContract,
     CsrfContract,
     FaultsContract,
+    BearerContract,
+    TicketsContract,
 ):
     """All that an adapter promises over HTTP."""

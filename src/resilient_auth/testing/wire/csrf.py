@@ -43,6 +43,7 @@ UNSAFE = [
     ("POST", "refresh"),
     ("POST", "logout"),
     ("DELETE", "sessions/{own}"),
+    ("POST", "ticket"),
 ]
 
 
@@ -103,12 +104,14 @@ class CsrfContract(WireSuite):
         target = target.format(own=grant.session_id)
         headers = [world.cookies(grant)]
 
-        assert_refused(world.send(method, target, headers), "csrf_failed")
+        body = {"purpose": "chat"}
+
+        assert_refused(world.send(method, target, headers, json=body), "csrf_failed")
         evil = [*headers, ("Origin", EVIL), ("X-CSRF-Token", grant.csrf)]
-        assert_refused(world.send(method, target, evil), "csrf_failed")
+        assert_refused(world.send(method, target, evil, json=body), "csrf_failed")
         assert world.is_alive(grant)
         own = [*headers, ("X-CSRF-Token", grant.csrf)]
-        assert world.send(method, target, own).status < 300
+        assert world.send(method, target, own, json=body).status < 300
 
     @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
     def test_a_wrong_csrf_token(self, world: World, forgery: str) -> None:

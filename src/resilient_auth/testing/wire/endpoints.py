@@ -32,7 +32,9 @@ ENDPOINTS = {
     "maybe": ("GET", "/maybe", 200),
     "refresh": ("POST", "refresh", 200),
     "logout": ("POST", "logout", 200),
+    "ticket": ("POST", "ticket", 200),
 }
+BODIES = {"ticket": {"purpose": "chat"}}
 
 
 class EndpointsContract(WireSuite):
@@ -46,7 +48,9 @@ class EndpointsContract(WireSuite):
         """The table is the promise that clients are written against."""
         headers = [SAME_ORIGIN, *state.make(world)]
         method, target, status = ENDPOINTS[endpoint]
-        response = world.send(method, target.format(own=_own(world)), headers)
+        response = world.send(
+            method, target.format(own=_own(world)), headers, json=BODIES.get(endpoint)
+        )
         expected = state.expected(endpoint)
 
         assert response.error is None

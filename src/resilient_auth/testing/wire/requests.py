@@ -37,6 +37,7 @@ WRONG_METHODS = {
     ("POST", "verify"): "GET, HEAD",
     ("POST", "session"): "GET, HEAD",
     ("DELETE", "sessions"): "GET, HEAD",
+    ("GET", "ticket"): "POST",
     ("GET", "sessions/x"): "DELETE",
     ("PATCH", "sessions/x"): "DELETE",
     ("PROPFIND", "verify"): "GET, HEAD",

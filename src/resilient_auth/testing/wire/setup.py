@@ -1,5 +1,6 @@
 """What is an adapter under test built from? One policy, its users and its faults."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from resilient_auth.web.endpoints import Identity
 API = "https://api.example.com"
 PAGE = "https://app.example.com"
 EVIL = "https://app.example.com.evil.example"
+FAR_PAGE = "https://app.example.org"
 LOCAL_API = "http://localhost:8000"
 LOCAL_PAGE = "http://localhost:5173"
 
@@ -148,6 +150,17 @@ class WireSetup:
     def localhost(cls) -> "WireSetup":
         """Return the setup of a developer's machine, over http."""
         return cls(site=Deployment.insecure_localhost(LOCAL_API, apps=[LOCAL_PAGE]))
+
+    @classmethod
+    def bearer(cls) -> "WireSetup":
+        """Return the setup of an API without cookies, for pages of another site."""
+        return cls(site=Deployment(API, apps=[FAR_PAGE], profile="bearer"))
+
+    @classmethod
+    def asymmetric(cls) -> "WireSetup":
+        """Return the setup of an issuer whose keys others fetch."""
+        key = Key.generate("EdDSA", kid="k1")
+        return cls(ring=KeyRing([key], refresh_secrets={"k1": secrets.token_bytes(32)}))
 
     def authenticate(self, credentials: Mapping[str, Any]) -> Identity | str | None:
         """Know ann and bob by the password "pw"; fail for the users named so."""

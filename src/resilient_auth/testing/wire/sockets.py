@@ -7,7 +7,7 @@ import pytest
 from resilient_auth.events import RequestRefused
 from resilient_auth.testing.asgi import SocketTalk
 from resilient_auth.testing.exchange import WireRequest
-from resilient_auth.testing.wire.setup import EVIL, PAGE
+from resilient_auth.testing.wire.setup import EVIL, FAR_PAGE, PAGE
 from resilient_auth.testing.wire.world import (
     Headers,
     WireSuite,
@@ -45,17 +45,42 @@ class SocketContract(WireSuite):
         assert talk.error is None
         assert ["origin_denied"] == [each.code for each in world.told(RequestRefused)]
 
-    @pytest.mark.parametrize("origins", [[PAGE], []], ids=["page", "no-browser"])
-    def test_our_page_opens_one(self, world: World, origins: list[str]) -> None:
-        """The cookie and an allowed Origin suffice; a script may come without."""
-        headers = [
-            world.cookies(world.login()),
-            *(("Origin", each) for each in origins),
-        ]
-        talk = self.connect(world, headers)
+    @pytest.mark.parametrize("by", ["cookie", "header"])
+    def test_our_page_opens_one(self, world: World, by: str) -> None:
+        """The cookie and an allowed Origin suffice."""
+        grant = world.login()
+        credential = world.cookies(grant) if by == "cookie" else bearer(grant.access)
+        talk = self.connect(world, [credential, ("Origin", PAGE)])
 
         assert ["accept", "send", "close"] == talk.kinds
         assert "hello ann" == talk.sent[1]["text"]
+
+    def test_who_comes_without_an_origin_needs_a_header(self, world: World) -> None:
+        """It is no browser of today's; what one would add by itself proves nothing."""
+        grant = world.login()
+        by_cookie = self.connect(world, [world.cookies(grant)])
+        by_header = self.connect(world, [world.cookies(grant), bearer(grant.access)])
+
+        assert ["accept", "close"] == by_cookie.kinds
+        assert (4401, "token_missing") == (
+            by_cookie.sent[1]["code"],
+            by_cookie.sent[1]["reason"],
+        )
+        assert ["on a socket a cookie needs an allowed Origin"] == [
+            each.reason for each in world.told(RequestRefused)
+        ]
+        assert "hello ann" == by_header.sent[1]["text"]
+
+    def test_a_cookie_opens_no_socket_where_none_is_used(
+        self, no_cookies: World
+    ) -> None:
+        """The ``None`` cookie of an older deployment, on a page of another site."""
+        grant, page = no_cookies.login(), ("Origin", FAR_PAGE)
+        by_cookie = self.connect(no_cookies, [no_cookies.cookies(grant), page])
+        by_header = self.connect(no_cookies, [bearer(grant.access), page])
+
+        assert "token_missing" == by_cookie.sent[1]["reason"]
+        assert "hello ann" == by_header.sent[1]["text"]
 
     def test_another_refusal_says_why(self, world: World) -> None:
         """Before accept a browser learns nothing but 1006, so it comes after."""

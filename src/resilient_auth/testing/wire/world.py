@@ -148,6 +148,16 @@ class WireSuite(ABC):
         """Yield an application at http://localhost:8000."""
         yield from self._serve(WireSetup.localhost())
 
+    @pytest.fixture
+    def no_cookies(self) -> Iterator[World]:
+        """Yield an application whose deployment uses no cookies."""
+        yield from self._serve(WireSetup.bearer())
+
+    @pytest.fixture
+    def issuer(self) -> Iterator[World]:
+        """Yield an application whose keys are public."""
+        yield from self._serve(WireSetup.asymmetric())
+
     def _serve(self, setup: WireSetup) -> Iterator[World]:
         transport = self.build(setup)
         yield World(setup, transport)
