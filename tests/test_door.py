@@ -61,7 +61,8 @@ def test_a_name_loads_only_what_it_needs() -> None:
     )
 
     assert run(f"import sys, resilient_auth; resilient_auth.Refused; {loaded}") == ""
-    assert run(f"import sys, resilient_auth; resilient_auth.Auth; {loaded}") == "jwt"
+    for name in ("Auth", "AsgiAuth"):
+        assert run(f"import sys, resilient_auth as r; r.{name}; {loaded}") == "jwt"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_a_name_loads_only_what_it_needs() -> None:
         ("SQLAlchemyStore", "sqlalchemy", "sqlalchemy"),
         ("RedisStore", "redis", "redis"),
         ("StarletteAuth", "starlette", "starlette"),
+        ("FastAPIAuth", "fastapi", "fastapi"),
         ("PasswordHasher", "argon2", "passwords"),
     ],
 )

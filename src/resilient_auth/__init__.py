@@ -78,11 +78,14 @@ if TYPE_CHECKING:
         AsyncSQLAlchemyStore as AsyncSQLAlchemyStore,
     )
     from resilient_auth.stores.sqlalchemy import SQLAlchemyStore as SQLAlchemyStore
+    from resilient_auth.web.asgi_auth import AsgiAuth as AsgiAuth
     from resilient_auth.web.endpoints import Identity as Identity
+    from resilient_auth.web.fastapi import FastAPIAuth as FastAPIAuth
     from resilient_auth.web.starlette import StarletteAuth as StarletteAuth
 
 #: Public name → the module that is its home.
 _HOMES = {
+    "AsgiAuth": "web.asgi_auth",
     "AsyncAuth": "auth.sessions",
     "AsyncRedisStore": "stores.redis",
     "AsyncSQLAlchemyStore": "stores.sqlalchemy",
@@ -108,6 +111,7 @@ _HOMES = {
     "Deployment": "core.deployment",
     "DuplicateModelError": "errors",
     "DuplicateModelWarning": "errors",
+    "FastAPIAuth": "web.fastapi",
     "Fetch": "auth.fetch",
     "Fetched": "auth.fetch",
     "Finding": "core.findings",
@@ -155,12 +159,14 @@ _HOMES = {
 #: A driver's module → the extra that installs it.
 _EXTRAS = {
     "argon2": "passwords",
+    "fastapi": "fastapi",
     "redis": "redis",
     "sqlalchemy": "sqlalchemy",
     "starlette": "starlette",
 }
 
 __all__ = [
+    "AsgiAuth",
     "AsyncAuth",
     "AsyncRedisStore",
     "AsyncSQLAlchemyStore",
@@ -186,6 +192,7 @@ __all__ = [
     "Deployment",
     "DuplicateModelError",
     "DuplicateModelWarning",
+    "FastAPIAuth",
     "Fetch",
     "Fetched",
     "Finding",

@@ -1,19 +1,22 @@
 """What a user's type checker must see; checked by mypy and pyright, never executed."""
 
 from collections.abc import Mapping
-from typing import Any, assert_type
+from typing import Annotated, Any, assert_type
 
+from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
 from resilient_auth import (
+    AsgiAuth,
     AsyncAuth,
     Auth,
     Claims,
     Delivery,
     Deployment,
+    FastAPIAuth,
     Fetched,
     Finding,
     Identity,
@@ -122,3 +125,28 @@ async def endpoint(request: Request) -> Response:
 
 
 app = web.wrap(Starlette(routes=[Mount("/api/auth", routes=web.routes())]))
+
+
+api = FastAPIAuth(AsyncAuth(ring, policy), site, authenticate=check)
+fast = FastAPI()
+api.install(fast)
+fast.include_router(api.router(), prefix="/api/auth")
+
+
+@fast.get("/me")
+async def me(
+    who: Annotated[Principal, Depends(api.principal)],
+    maybe: Annotated[Principal | None, Depends(api.optional)],
+    admin: Annotated[Principal, Depends(api.required(recent=60, scopes=["admin"]))],
+) -> str:
+    """Answer a principal, as a FastAPI endpoint does."""
+    return who.subject
+
+
+async def called_by_hand(request: Request) -> None:
+    """A dependency is a function too; without a framework the scope is given."""
+    assert_type(await api.principal(request), Principal)
+    assert_type(await api.optional(request), Principal | None)
+    bare = AsgiAuth(AsyncAuth(ring, policy), site, authenticate=check)
+    assert_type(await bare.required(request.scope, recent=60), Principal)
+    bare.wrap(app, prefix="/auth")

@@ -207,16 +207,12 @@ class _Outlet:
     async def answer(self, answer: Answer) -> None:
         """Send *answer* in place of whatever is held."""
         self._held = []
-        start: Message = {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [(k.lower().encode(), v.encode()) for k, v in answer.headers],
-        }
-        if answer.status != 204:
-            start["headers"].append((b"content-length", b"%d" % len(answer.body)))
         self.is_open = True
-        await self._send(self._with_ours(start))
-        await self._send({"type": "http.response.body", "body": answer.body})
+        await send_answer(answer, self._send_with_ours)
+
+    async def _send_with_ours(self, message: Message) -> None:
+        is_start = message["type"] == "http.response.start"
+        await self._send(self._with_ours(message) if is_start else message)
 
     def _with_ours(self, start: Message) -> Message:
         """Return a copy of *start* (its sender may reuse it) with each of ours once."""
@@ -238,6 +234,21 @@ def view_of(scope: Scope) -> RequestView:
         query=scope.get("query_string", b""),
         is_socket=scope["type"] == "websocket",
     )
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send *answer* whole."""
+    start = {"type": "http.response.start", "status": answer.status}
+    await send({**start, "headers": raw_headers(answer)})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def raw_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    """Return the headers of *answer* as ASGI writes them, its length the last."""
+    headers = [(k.lower().encode(), v.encode()) for k, v in answer.headers]
+    if answer.status != 204:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    return headers
 
 
 async def read_bounded(receive: Receive) -> bytes:

@@ -8,7 +8,7 @@ writes the `Answer`; so all adapters agree to the byte.
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +106,16 @@ class AsyncEndpoints:
         if wire.find_credential(view, self._site) is None:
             return None
         return await self.principal(view)
+
+    async def required(
+        self, view: RequestView, *, recent: int | None, scopes: Collection[str]
+    ) -> Principal:
+        """Return who calls, if *scopes* are held and the login is *recent* enough."""
+        who = await self.principal(view)
+        wire.require_scopes(who, scopes)
+        if recent is not None:
+            self._auth.require_recent(who, max_age=recent)
+        return who
 
     def _methods(self, path: str) -> Mapping[str, Endpoint]:
         if path.startswith("/sessions/"):

@@ -2,9 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -14,32 +13,15 @@ from starlette.routing import BaseRoute, Route, Router
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
-from resilient_auth.core import arguments
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
-from resilient_auth.web.asgi import (
-    App,
-    Probe,
-    Receive,
-    Scope,
-    Send,
-    Wrap,
-    read_bounded,
-    view_of,
-)
-from resilient_auth.web.endpoints import AsyncEndpoints, Authenticate, is_async
-from resilient_auth.web.wire import require_scopes
+from resilient_auth.web.asgi import App, Receive, Scope, Send, raw_headers, send_answer
+from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
+from resilient_auth.web.endpoints import Authenticate, is_async
+from resilient_auth.web.wire import needed_scopes
 
 Endpoint = Callable[..., Any]
-
-
-class ServesProbes(Protocol):
-    """What the adapter needs of ``Health``: its paths and their answers."""
-
-    def routes(self) -> Mapping[str, Probe]:
-        """Return path → coroutine function that gives the answer."""
-        ...
 
 
 class StarletteAuth:
@@ -60,31 +42,24 @@ class StarletteAuth:
         authenticate: Authenticate,
         health: ServesProbes | None = None,
     ) -> None:
-        self._auth = auth
-        self._endpoints = AsyncEndpoints(auth, site, authenticate)
-        self._site = site
-        if health is not None:
-            arguments.methods("health", health, "routes")
-        self._probes = {} if health is None else dict(health.routes())
+        self._web = AsgiAuth(auth, site, authenticate=authenticate, health=health)
 
     def routes(self) -> list[BaseRoute]:
         """Return the endpoints, to be mounted (usually at ``/api/auth``)."""
-        return [Route("/{path:path}", _Endpoints(self._endpoints))]
+        return [catch_all(self._web)]
 
     def wrap(self, app: App) -> App:
         """Return *app* inside the wrap (id, errors, CORS): the outermost layer."""
-        for each in _starlettes(app):
-            # Answered here, a refusal does not pass the handlers meant for crashes.
-            each.add_exception_handler(AnswerError, self._on_refusal)
-        return Wrap(app, self._site, self._endpoints.refusals, self._probes)
+        answer_refusals(app, self._web)
+        return self._web.around(app)
 
     async def principal(self, connection: HTTPConnection) -> Principal:
         """Return who calls; raises `Refused`, which becomes the right answer."""
-        return await self._endpoints.principal(view_of(connection.scope))
+        return await self._web.principal(connection.scope)
 
     async def optional(self, connection: HTTPConnection) -> Principal | None:
         """Return who calls, None if no credential came; a bad one raises `Refused`."""
-        return await self._endpoints.optional(view_of(connection.scope))
+        return await self._web.optional(connection.scope)
 
     def required(
         self, *, recent: int | None = None, scopes: Iterable[str] = ()
@@ -95,9 +70,7 @@ class StarletteAuth:
         *recent* is the most seconds since they proved who they are (else
         ``step_up_required``); *scopes* must all stand in the claim ``scope``.
         """
-        if isinstance(scopes, str):
-            raise ConfigError("scopes is a list; one string would be its letters.")
-        needed = frozenset(scopes)
+        needed = needed_scopes(scopes)
         return lambda endpoint: self._guarded(endpoint, recent, needed)
 
     def _guarded(
@@ -112,11 +85,9 @@ class StarletteAuth:
 
         @functools.wraps(endpoint)
         async def guarded(request: Request) -> Any:
-            who = await self.principal(request)
-            require_scopes(who, scopes)
-            if recent is not None:
-                self._auth.require_recent(who, max_age=recent)
-            request.state.principal = who
+            request.state.principal = await self._web.required(
+                request.scope, recent=recent, scopes=scopes
+            )
             if awaited:
                 return await endpoint(request)
             answer = await run_in_threadpool(endpoint, request)
@@ -124,27 +95,44 @@ class StarletteAuth:
 
         return guarded
 
-    async def _on_refusal(self, request: Request, error: Exception) -> Response:
+
+def catch_all(web: AsgiAuth) -> Route:
+    """Return the route that serves every path under the mount, also the wrong ones."""
+    return Route("/{path:path}", _Endpoints(web))
+
+
+def answer_refusals(app: object, web: AsgiAuth) -> None:
+    """
+    Let *app*, and every application mounted in it, answer a refusal itself.
+
+    So it does not pass the handlers that are meant for crashes.
+    """
+
+    async def on_refusal(request: Request, error: Exception) -> Response:
         if not isinstance(error, AnswerError) or request.scope["type"] != "http":
             raise error
-        return _response(self._endpoints.refusals.answer(view_of(request.scope), error))
+        return response_of(web.refusal(request.scope, error))
+
+    for each in _starlettes(app):
+        each.add_exception_handler(AnswerError, on_refusal)
+
+
+def response_of(answer: Answer) -> Response:
+    """Return *answer* as a response of Starlette's."""
+    response = Response(answer.body, answer.status)
+    response.raw_headers = raw_headers(answer)
+    return response
 
 
 class _Endpoints:
     """The mounted endpoints as one ASGI application."""
 
-    def __init__(self, endpoints: AsyncEndpoints) -> None:
-        self._endpoints = endpoints
+    def __init__(self, web: AsgiAuth) -> None:
+        self._web = web
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        view = view_of(scope)
         path = "/" + scope["path_params"]["path"]
-        try:
-            body = b"" if view.is_safe else await read_bounded(receive)
-            answer = await self._endpoints.handle(replace(view, path=path, body=body))
-        except AnswerError as error:
-            answer = self._endpoints.refusals.answer(view, error)
-        await _response(answer)(scope, receive, send)
+        await send_answer(await self._web.answer(scope, receive, path=path), send)
 
 
 def _takes_a_request(endpoint: object) -> bool:
@@ -168,13 +156,7 @@ def _starlettes(node: object) -> Iterator[Starlette]:
         for route in node.routes:
             yield from _starlettes(route)
     else:
-        inner = getattr(node, "app", None)
+        # `original_router` is where FastAPI keeps a router that was included.
+        inner = getattr(node, "app", None) or getattr(node, "original_router", None)
         if inner is not None:
             yield from _starlettes(inner)
-
-
-def _response(answer: Answer) -> Response:
-    response = Response(answer.body, answer.status)
-    for name, value in answer.headers:
-        response.headers.append(name, value)
-    return response

@@ -11,7 +11,7 @@ from resilient_auth.core.deployment import Deployment, SessionCookies
 from resilient_auth.core.sessions import Session
 from resilient_auth.core.text import is_identifier, read_object, write_object
 from resilient_auth.core.view import Answer, RequestView
-from resilient_auth.errors import Refused
+from resilient_auth.errors import ConfigError, Refused
 
 MAX_BODY = 16_384  # bytes; our own endpoints need no more
 MAX_PASSWORD = 1024  # bytes; bounds the work of a hash (ASVS 6.2.9: 64 at least)
@@ -131,6 +131,13 @@ def read_purpose(view: RequestView) -> str:
     if not isinstance(purpose, str) or not is_identifier(purpose):
         raise _invalid("purpose is 1 to 256 plain characters.")
     return purpose
+
+
+def needed_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """Return *scopes* as a set; `ConfigError` for one string, which is its letters."""
+    if isinstance(scopes, str):
+        raise ConfigError("scopes is a list; one string would be its letters.")
+    return frozenset(scopes)
 
 
 def require_scopes(who: Principal, scopes: Iterable[str]) -> None:

@@ -1,0 +1,157 @@
+"""How does a FastAPI application use it? As dependencies that document themselves."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from resilient_auth.auth.sessions import AsyncAuth
+from resilient_auth.auth.shell import Principal
+from resilient_auth.core.deployment import Deployment
+from resilient_auth.errors import ConfigError
+from resilient_auth.web import openapi
+from resilient_auth.web.asgi import Scope
+from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
+from resilient_auth.web.endpoints import Authenticate
+from resilient_auth.web.starlette import answer_refusals, catch_all, response_of
+from resilient_auth.web.wire import needed_scopes
+
+T = TypeVar("T")
+
+
+class Dependency(SecurityBase, Generic[T]):
+    """What ``Depends(…)`` is given; *mark* is how it stands in the document."""
+
+    def __init__(self, find: Callable[[Scope], Awaitable[T]], mark: str) -> None:
+        self.model = HTTPBearer()
+        self.scheme_name = mark
+        self._find = find
+
+    async def __call__(self, connection: HTTPConnection) -> T:
+        """Return who sent the request of *connection*, or raise `Refused`."""
+        return await self._find(connection.scope)
+
+
+class FastAPIAuth:
+    """
+    Authentication for a FastAPI application.
+
+    ::
+
+        api = FastAPIAuth(auth, site, authenticate=check)
+        api.install(app)
+        app.include_router(api.router(), prefix="/api/auth")
+
+        @app.get("/me")
+        async def me(who: Annotated[Principal, Depends(api.principal)]): ...
+    """
+
+    #: A dependency: who calls; a refusal becomes the right answer.
+    principal: Dependency[Principal]
+    #: A dependency: who calls, None if no credential came; a bad one is refused.
+    optional: Dependency[Principal | None]
+
+    def __init__(
+        self,
+        auth: AsyncAuth,
+        site: Deployment,
+        *,
+        authenticate: Authenticate,
+        health: ServesProbes | None = None,
+    ) -> None:
+        self._web = AsgiAuth(auth, site, authenticate=authenticate, health=health)
+        self._site = site
+        self.principal = Dependency(self._web.principal, openapi.marker())
+        self.optional = Dependency(self._web.optional, openapi.marker(anonymous=True))
+
+    def required(
+        self, *, recent: int | None = None, scopes: Iterable[str] = ()
+    ) -> Dependency[Principal]:
+        """
+        Return a dependency: who calls, if they may.
+
+        *recent* is the most seconds since they proved who they are (else
+        ``step_up_required``); *scopes* must all stand in the claim ``scope``.
+        """
+        needed = needed_scopes(scopes)
+
+        async def find(scope: Scope) -> Principal:
+            return await self._web.required(scope, recent=recent, scopes=needed)
+
+        return Dependency(find, openapi.marker(scopes=needed))
+
+    def install(self, app: FastAPI) -> None:
+        """
+        Put *app* into the wrap (id, errors, CORS), and our part into its document.
+
+        Call it once, before the application serves. Raises `ConfigError` otherwise.
+        """
+        if isinstance(app.build_middleware_stack, _WrappedStack):
+            raise ConfigError("This application has its wrap already: install once.")
+        if app.middleware_stack is not None:
+            raise ConfigError("install() comes before the application's first request.")
+        stack = _WrappedStack(app, self._web)
+        app.build_middleware_stack = stack  # type: ignore[method-assign]  # on this one
+        document = _Document(app.openapi, self._site)
+        app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way
+
+    def router(self) -> APIRouter:
+        """Return the endpoints, to be included (usually at ``/api/auth``)."""
+        router = APIRouter()
+        for each in openapi.OPERATIONS:
+            router.add_api_route(
+                each.path,
+                self._endpoint(each.path),
+                methods=[each.method],
+                summary=each.summary,
+                status_code=next(iter(each.answers)),
+                response_class=Response,
+                responses=each.responses(),
+                openapi_extra=each.extra(),
+            )
+        router.routes.append(catch_all(self._web))
+        return router
+
+    def _endpoint(self, path: str) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            asked = path.format_map(request.path_params)
+            answer = await self._web.answer(request.scope, request.receive, path=asked)
+            return response_of(answer)
+
+        return endpoint
+
+
+class _WrappedStack:
+    """
+    Builds the middleware of an application inside the wrap.
+
+    FastAPI does it at the first message, so by then all routes are known, and
+    everything stays what it was to servers and test clients: the application itself.
+    """
+
+    def __init__(self, app: FastAPI, web: AsgiAuth) -> None:
+        self._app = app
+        self._build = app.build_middleware_stack
+        self._web = web
+
+    def __call__(self) -> ASGIApp:
+        answer_refusals(self._app, self._web)
+        return self._web.around(self._build())
+
+
+class _Document:
+    """The OpenAPI document of an application, completed by ours."""
+
+    def __init__(self, make: Callable[[], dict[str, Any]], site: Deployment) -> None:
+        self._make = make
+        self._site = site
+
+    def __call__(self) -> dict[str, Any]:
+        document = self._make()
+        openapi.complete(document, self._site)
+        return document
