@@ -22,6 +22,10 @@ GET /stream     ``one two three`` in several chunks, without a length
 ==============  ==================================================================
 
 A transport sends requests as raw bytes; `AsgiTransport` does it for ASGI applications.
+It must run in this process: every request is also put to an application without a
+framework, by the same clock and the same chance, and what both answer, store and tell
+must be equal to the byte (`Mirror`). Where the answer is your framework's own, such as
+its 404, only the status and the wrap's headers are compared.
 """
 
 from resilient_auth.testing.wire.bearer import BearerContract

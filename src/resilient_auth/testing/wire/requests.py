@@ -145,7 +145,8 @@ class RequestsContract(WireSuite):
         assert [name for name, _ in get.headers] == [name for name, _ in head.headers]
 
     @pytest.mark.parametrize(
-        "path", ["", "x", "login/", "/login", "LOGIN", "login%00", "%2e", "x/y/z"]
+        "path",
+        ["", "x", "login/", "/login", "LOGIN", "login%00", "login%0A", "%2e", "x/y/z"],
     )
     @pytest.mark.parametrize("method", ["GET", "POST"])
     def test_what_is_not_there_is_404(

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,6 +112,16 @@ class BreakableStore(MemoryStore):
         """Delete sessions that ended before *before*, looking at most at *limit*."""
         self._before()
         return super().purge(before, limit=limit)
+
+    def become(self, other: "BreakableStore") -> None:
+        """Hold from now on what *other* holds, in containers of its own."""
+        memo: dict[int, object] = {id(row): row for row in other.rows().values()}
+        memo[id(vars(other)["_lock"])] = self._lock
+        vars(self).update(deepcopy(vars(other), memo))
+
+    def rows(self) -> dict[str, Session]:
+        """Return every session that is stored, ended or not."""
+        return dict(self._sessions)
 
     def _before(self) -> None:
         if self.is_down:

@@ -1,12 +1,11 @@
 """Who may open a WebSocket? The promises of the adapters that have them."""
 
-from typing import Protocol
-
 import pytest
 
 from resilient_auth.events import RequestRefused
 from resilient_auth.testing.asgi import SocketTalk
 from resilient_auth.testing.exchange import WireRequest
+from resilient_auth.testing.wire.mirror import Connects
 from resilient_auth.testing.wire.setup import EVIL, FAR_PAGE, PAGE
 from resilient_auth.testing.wire.world import (
     Headers,
@@ -16,14 +15,6 @@ from resilient_auth.testing.wire.world import (
     forged,
     raw_headers,
 )
-
-
-class Connects(Protocol):
-    """A transport that opens WebSockets too, such as `AsgiTransport`."""
-
-    def connect(self, request: WireRequest, /) -> SocketTalk:
-        """Open a WebSocket, say nothing, and return what the application sent."""
-        ...
 
 
 class SocketContract(WireSuite):

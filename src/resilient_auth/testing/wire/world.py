@@ -13,6 +13,7 @@ from resilient_auth.events import Event
 from resilient_auth.testing.browser import Browser
 from resilient_auth.testing.clock import FrozenClock
 from resilient_auth.testing.exchange import Transport, WireRequest, WireResponse
+from resilient_auth.testing.wire.mirror import Mirror
 from resilient_auth.testing.wire.setup import GRACE, BreakableStore, WireSetup
 
 Headers = Iterable[tuple[str, str | bytes]]
@@ -159,9 +160,9 @@ class WireSuite(ABC):
         yield from self._serve(WireSetup.asymmetric())
 
     def _serve(self, setup: WireSetup) -> Iterator[World]:
-        transport = self.build(setup)
-        yield World(setup, transport)
-        transport.close()
+        mirror = Mirror(setup, self.build(setup))
+        yield World(setup, mirror)
+        mirror.close()
 
 
 def raw_headers(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:

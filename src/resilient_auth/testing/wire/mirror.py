@@ -1,0 +1,134 @@
+"""
+Do all adapters answer the same? Every request is asked twice, and compared.
+
+Each request of the suite also goes to the `reference`, with the same clock, the same
+chance and a copy of the same store. What comes back must be the same to the byte, and
+so must what was stored and what was told. So the suite is a table of equal answers,
+however many adapters there are, and a test that is added compares by itself.
+"""
+
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import shake_128
+from itertools import count
+from typing import Protocol
+from unittest.mock import patch
+
+from resilient_auth.testing.asgi import AsgiTransport, SocketTalk
+from resilient_auth.testing.exchange import Transport, WireRequest, WireResponse
+from resilient_auth.testing.wire.reference import reference
+from resilient_auth.testing.wire.setup import BreakableStore, WireSetup
+
+
+class Connects(Protocol):
+    """A transport that opens WebSockets too, such as `AsgiTransport`."""
+
+    def connect(self, request: WireRequest, /) -> SocketTalk:
+        """Open a WebSocket, say nothing, and return what the application sent."""
+        ...
+
+
+class Mirror:
+    """The transport to an application from *setup*, beside the reference's."""
+
+    def __init__(self, setup: WireSetup, own: Transport) -> None:
+        self._setup = setup
+        self._own = own
+        self._twin = replace(setup, store=BreakableStore(), told=[], asked=[])
+        scheme = setup.site.api.partition(":")[0]
+        self._reference = AsgiTransport(reference(self._twin), scheme=scheme)
+        self._requests = count()
+
+    def send(self, request: WireRequest) -> WireResponse:
+        """Return the application's answer, which is the reference's too."""
+        with self._asked_twice() as seed:
+            with same_chance(seed):
+                own = self._own.send(request)
+            with same_chance(seed):
+                expected = self._reference.send(request)
+
+            assert _public(request, expected) == _public(request, own)
+        return own
+
+    def connect(self, request: WireRequest) -> SocketTalk:
+        """Return the application's talk, which is the reference's too."""
+        connects: Connects = self._own  # type: ignore[assignment]  # ASGI ones do
+        with self._asked_twice() as seed:
+            with same_chance(seed):
+                own = connects.connect(request)
+            with same_chance(seed):
+                expected = self._reference.connect(request)
+
+            assert _frames(expected) == _frames(own)
+        return own
+
+    def close(self) -> None:
+        """Let go of both."""
+        self._own.close()
+        self._reference.close()
+
+    @contextmanager
+    def _asked_twice(self) -> Iterator[int]:
+        """Yield a seed; what both tell and store inside must be the same."""
+        own, twin = self._setup, self._twin
+        twin.store.become(own.store)
+        twin.told[:] = own.told
+        yield next(self._requests)
+
+        assert twin.asked == own.asked
+        assert twin.told == own.told
+        assert twin.store.rows() == own.store.rows()
+
+
+@contextmanager
+def same_chance(seed: int) -> Iterator[None]:
+    """Let *seed* decide every id and token that is drawn inside."""
+    calls = count()
+
+    def drawn(size: int | None = None) -> bytes:
+        return shake_128(f"{seed} {next(calls)}".encode()).digest(size or 32)
+
+    def urlsafe(size: int | None = None) -> str:
+        return urlsafe_b64encode(drawn(size)).rstrip(b"=").decode()
+
+    def in_hex(size: int | None = None) -> str:
+        return drawn(size).hex()
+
+    with (
+        patch.object(secrets, "token_bytes", drawn),
+        patch.object(secrets, "token_hex", in_hex),
+        patch.object(secrets, "token_urlsafe", urlsafe),
+    ):
+        yield
+
+
+def _public(request: WireRequest, response: WireResponse) -> tuple[object, ...]:
+    """Return what must be the same: all of our answers, and our part of others."""
+    ours = (
+        request.target.startswith("/api/auth/")
+        or response.value("content-type") == "application/problem+json"
+        or response.status == 204
+    )
+    headers = [each for each in response.headers if ours or _is_of_the_wrap(each[0])]
+    return (
+        response.status,
+        # Their order says nothing between different names (RFC 9110 §5.3).
+        sorted(headers, key=lambda each: each[0]),
+        response.body if ours or response.status == 200 else b"",
+        type(response.error),
+        response.is_complete,
+    )
+
+
+def _is_of_the_wrap(name: str) -> bool:
+    return name == "x-request-id" or name.startswith("access-control-")
+
+
+def _frames(talk: SocketTalk) -> tuple[object, ...]:
+    """Return what a client sees of *talk*."""
+    members = ("type", "text", "code", "reason")
+    sent = [[each.get(member) or "" for member in members] for each in talk.sent]
+    return sent, type(talk.error)
