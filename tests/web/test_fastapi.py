@@ -362,7 +362,7 @@ def test_the_document_is_complete_whenever_it_is_asked_for() -> None:
 
 def test_every_reference_of_the_document_leads_somewhere() -> None:
     """Generators of clients stop at the first that does not."""
-    said = document()
+    said = document(WireSetup.asymmetric())
     names = {
         each.partition("'")[0].removeprefix("#/components/schemas/")
         for each in str(said).split("'$ref': '")[1:]
@@ -374,15 +374,17 @@ def test_every_reference_of_the_document_leads_somewhere() -> None:
 
 def test_the_document_lists_the_endpoints_that_exist() -> None:
     """Every route of the wire, its path parameters, and no catch-all."""
-    said = document()["paths"]
+    said = document(WireSetup.asymmetric())["paths"]
     mounted = {
         (method.upper(), path.removeprefix("/api/auth"))
         for path, methods in said.items()
         if path.startswith("/api/auth/")
         for method in methods
     }
+    listed = (*openapi.OPERATIONS, openapi.KEYS)
 
-    assert {(each.method, each.path) for each in openapi.OPERATIONS} == mounted
+    assert {(each.method, each.path) for each in listed} == mounted
+    assert "/api/auth/jwks.json" not in document()["paths"]
     assert ["session_id"] == [
         each["name"]
         for each in said["/api/auth/sessions/{session_id}"]["delete"]["parameters"]

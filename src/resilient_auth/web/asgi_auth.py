@@ -59,6 +59,7 @@ class AsgiAuth:
         health: ServesProbes | None = None,
     ) -> None:
         self._endpoints = AsyncEndpoints(auth, site, authenticate)
+        self.publishes_keys: bool = bool(auth.public_keys())
         self._site = site
         if health is not None:
             arguments.methods("health", health, "routes")

@@ -103,7 +103,8 @@ class FastAPIAuth:
     def router(self) -> APIRouter:
         """Return the endpoints, to be included (usually at ``/api/auth``)."""
         router = APIRouter()
-        for each in openapi.OPERATIONS:
+        keys = (openapi.KEYS,) if self._web.publishes_keys else ()
+        for each in (*openapi.OPERATIONS, *keys):
             router.add_api_route(
                 each.path,
                 self._endpoint(each.path),

@@ -12,7 +12,9 @@ from typing import Any
 
 from resilient_auth.core.csrf import HEADER
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.text import MAX_IDENTIFIER
 from resilient_auth.errors import PROBLEMS
+from resilient_auth.web.wire import MAX_PASSWORD
 
 BEARER, COOKIE = "bearer", "session_cookie"
 _SOMEBODY, _ANYBODY = "resilient_auth.somebody", "resilient_auth.anybody"
@@ -92,12 +94,17 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "Ticket": _object({"ticket": _TEXT, "expires_at": _INTEGER}),
     "Keys": _object({"keys": {"type": "array", "items": _ANY_OBJECT}}),
     "Login": _object(
-        {"username": _TEXT, "password": _TEXT},
+        {
+            "username": {"type": "string", "minLength": 1, "maxLength": MAX_IDENTIFIER},
+            "password": {"type": "string", "minLength": 1, "maxLength": MAX_PASSWORD},
+        },
         transport={"type": "string", "enum": ["cookie", "bearer"]},
         remember=_FLAG,
     ),
     "Refresh": _object({}, refresh_token=_TEXT),
-    "TicketRequest": _object({"purpose": _TEXT}),
+    "TicketRequest": _object(
+        {"purpose": {"type": "string", "minLength": 1, "maxLength": MAX_IDENTIFIER}}
+    ),
 }
 
 
@@ -144,6 +151,7 @@ class Operation:
 
 _WRITES = (400, 401, 403, 413, 431, 500, 503)
 
+#: The endpoints, but for `KEYS`, which not every ring has.
 OPERATIONS = (
     Operation(
         method="POST",
@@ -214,13 +222,13 @@ OPERATIONS = (
         answers={200: ("Ticket",)},
         problems=_WRITES,
     ),
-    Operation(
-        method="GET",
-        path="/jwks.json",
-        summary="Get the public keys",
-        answers={200: ("Keys",)},
-        problems=(404,),
-    ),
+)
+KEYS = Operation(
+    method="GET",
+    path="/jwks.json",
+    summary="Get the public keys",
+    answers={200: ("Keys",)},
+    problems=(500,),
 )
 
 

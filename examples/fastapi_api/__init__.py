@@ -1,0 +1,1 @@
+"""A small API in FastAPI: notes that only their owner sees."""
