@@ -20,7 +20,7 @@ autodoc_preserve_defaults = True
 # Types that only appear in signatures and have no page of their own.
 nitpick_ignore_regex = [
     (r"py:.*", r"(collections|typing|abc|asyncio|ipaddress|ssl)\..*"),
-    (r"py:.*", r"(sqlalchemy|redis|starlette|jwt)\..*"),
+    (r"py:.*", r"(sqlalchemy|redis|starlette|fastapi|jwt)\..*"),
     (r"py:.*", r"(Mapping|Callable|Iterable|Any|P|T|Event|optional|Listener|Clock)"),
     (r"py:.*", r"resilient_auth\..*"),
 ]

@@ -51,9 +51,9 @@ class FastAPIAuth:
         async def me(who: Annotated[Principal, Depends(api.principal)]): ...
     """
 
-    #: A dependency: who calls; a refusal becomes the right answer.
+    #: Who calls; a dependency, whose refusal becomes the right answer.
     principal: Dependency[Principal]
-    #: A dependency: who calls, None if no credential came; a bad one is refused.
+    #: Who calls, None if no credential came; a dependency that refuses a bad one.
     optional: Dependency[Principal | None]
 
     def __init__(

@@ -44,25 +44,30 @@ class Mirror:
 
     def send(self, request: WireRequest) -> WireResponse:
         """Return the application's answer, which is the reference's too."""
-        with self._asked_twice() as seed:
-            with same_chance(seed):
-                own = self._own.send(request)
-            with same_chance(seed):
-                expected = self._reference.send(request)
+        seed = self._same_store()
+        with same_chance(seed):
+            own = self._own.send(request)
+        with same_chance(seed):
+            expected = self._reference.send(request)
 
-            assert _public(request, expected) == _public(request, own)
+        if _is_ours(request, expected):
+            assert _whole(expected) == _whole(own)
+            self._compare_told()
+        else:
+            assert _our_part(expected) == _our_part(own)
         return own
 
     def connect(self, request: WireRequest) -> SocketTalk:
         """Return the application's talk, which is the reference's too."""
         connects: Connects = self._own  # type: ignore[assignment]  # ASGI ones do
-        with self._asked_twice() as seed:
-            with same_chance(seed):
-                own = connects.connect(request)
-            with same_chance(seed):
-                expected = self._reference.connect(request)
+        seed = self._same_store()
+        with same_chance(seed):
+            own = connects.connect(request)
+        with same_chance(seed):
+            expected = self._reference.connect(request)
 
-            assert _frames(expected) == _frames(own)
+        assert _frames(expected) == _frames(own)
+        self._compare_told()
         return own
 
     def close(self) -> None:
@@ -70,13 +75,15 @@ class Mirror:
         self._own.close()
         self._reference.close()
 
-    @contextmanager
-    def _asked_twice(self) -> Iterator[int]:
-        """Yield a seed; what both tell and store inside must be the same."""
+    def _same_store(self) -> int:
+        """Give the reference what the application has, and return a new seed."""
+        self._twin.store.become(self._setup.store)
+        self._twin.told[:] = self._setup.told
+        return next(self._requests)
+
+    def _compare_told(self) -> None:
+        """Hold what was asked, told and stored to be the same."""
         own, twin = self._setup, self._twin
-        twin.store.become(own.store)
-        twin.told[:] = own.told
-        yield next(self._requests)
 
         assert twin.asked == own.asked
         assert twin.told == own.told
@@ -105,19 +112,34 @@ def same_chance(seed: int) -> Iterator[None]:
         yield
 
 
-def _public(request: WireRequest, response: WireResponse) -> tuple[object, ...]:
-    """Return what must be the same: all of our answers, and our part of others."""
-    ours = (
+def _is_ours(request: WireRequest, expected: WireResponse) -> bool:
+    """Say whether the answer is ours, and not the application's 404 or own page."""
+    return (
         request.target.startswith("/api/auth/")
-        or response.value("content-type") == "application/problem+json"
-        or response.status == 204
+        or expected.value("content-type") == "application/problem+json"
+        or expected.status == 204
     )
-    headers = [each for each in response.headers if ours or _is_of_the_wrap(each[0])]
+
+
+def _whole(response: WireResponse) -> tuple[object, ...]:
+    # Between different names an order says nothing (RFC 9110 §5.3).
+    headers = sorted(response.headers, key=lambda each: each[0])
     return (
         response.status,
-        # Their order says nothing between different names (RFC 9110 §5.3).
-        sorted(headers, key=lambda each: each[0]),
-        response.body if ours or response.status == 200 else b"",
+        headers,
+        response.body,
+        type(response.error),
+        response.is_complete,
+    )
+
+
+def _our_part(response: WireResponse) -> tuple[object, ...]:
+    """Return what must be the same in an answer of the application's own."""
+    headers = sorted(each for each in response.headers if _is_of_the_wrap(each[0]))
+    return (
+        response.status,
+        headers,
+        response.body if response.status == 200 else b"",
         type(response.error),
         response.is_complete,
     )

@@ -1,0 +1,1 @@
+"""An ASGI application without any framework."""
