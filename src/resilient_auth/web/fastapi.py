@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.models import HTTPBearer
+from fastapi.openapi.models import SecurityBase as SecurityScheme
 from fastapi.security.base import SecurityBase
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -28,8 +29,8 @@ class Dependency(SecurityBase, Generic[T]):
     """What ``Depends(…)`` is given; *mark* is how it stands in the document."""
 
     def __init__(self, find: Callable[[Scope], Awaitable[T]], mark: str) -> None:
-        self.model = HTTPBearer()
-        self.scheme_name = mark
+        self.model: SecurityScheme = HTTPBearer()
+        self.scheme_name: str = mark
         self._find = find
 
     async def __call__(self, connection: HTTPConnection) -> T:
