@@ -246,6 +246,15 @@ async def test_the_id_is_known_inside_and_forgotten_outside() -> None:
     assert "" == events.request_id.get()
 
 
+async def test_a_wrap_in_a_wrap_gives_no_second_id() -> None:
+    """A mounted application may have one; header and body name one id."""
+    refused = wrapped(saying(error=Refused("permission_denied")))
+    response = await exchange(wrapped(refused), FROM_PAGE)
+
+    assert response.value("x-request-id") == response.json()["request_id"]
+    assert_refused(response, "permission_denied")
+
+
 async def test_a_cancelled_request_is_not_answered() -> None:
     """The server gives up; nobody is there to be told, and nothing is swallowed."""
     entered = asyncio.Event()

@@ -33,6 +33,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Probe = Callable[[], Awaitable[Answer]]
 
 _STOCK_BODY = b"Internal Server Error"
+_ID = "resilient_auth.request_id"  # in the scope, where no client can write
 _MAX_HELD = 65_536
 _MAX_DRAINED = 8_000_000  # bytes of a refused body that are read and dropped
 _DRAIN_SECONDS = 2.0
@@ -61,7 +62,9 @@ class Wrap:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request_id = secrets.token_hex(8)
+        # A wrap around this one, of an application that mounts ours, has chosen it.
+        request_id = scope.get(_ID) or secrets.token_hex(8)
+        scope = {**scope, _ID: request_id}
         token = events.request_id.set(request_id)
         try:
             serve = self._http if scope["type"] == "http" else self._websocket
