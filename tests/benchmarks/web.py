@@ -1,10 +1,12 @@
-"""An authenticated request beside a minimal PyJWT middleware, over bare Starlette."""
+"""An authenticated request beside minimal PyJWT, over bare Starlette and FastAPI."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import jwt
+from fastapi import Depends, FastAPI, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -14,8 +16,10 @@ from starlette.routing import Route
 from resilient_auth import (
     AsyncAuth,
     Deployment,
+    FastAPIAuth,
     Key,
     KeyRing,
+    Principal,
     StarletteAuth,
     TokenPolicy,
 )
@@ -59,6 +63,50 @@ def rows() -> Iterator[Row]:
         theirs_origin - none,
         1 / 2,
     )
+    yield from _fastapi_rows(auth, site, token)
+
+
+def _fastapi_rows(auth: AsyncAuth, site: Deployment, token: str) -> Iterator[Row]:
+    """Yield what a dependency and the wrap add to a bare FastAPI request."""
+    api = FastAPIAuth(auth, site, authenticate=lambda _: None)
+    bare, plain, wrapped, theirs = (FastAPI() for _ in range(4))
+    api.install(wrapped)
+    header = Security(HTTPBearer())
+
+    @bare.get("/")
+    async def hello() -> Response:
+        return Response(b"hello")
+
+    @plain.get("/")
+    @wrapped.get("/")
+    async def ours(who: Annotated[Principal, Depends(api.principal)]) -> Response:
+        return Response(who.subject.encode())
+
+    @theirs.get("/")
+    async def pyjwt(
+        sent: Annotated[HTTPAuthorizationCredentials, header],
+    ) -> Response:
+        return Response(_claims(sent.credentials)["sub"].encode())
+
+    none, own, whole, peer = arace(
+        *(_request(app, token) for app in (bare, plain, wrapped, theirs))
+    )
+    peer -= none
+    yield Row(
+        "FastAPI: the dependency, uncached", own - none, "PyJWT, HTTPBearer", peer
+    )
+    yield Row("FastAPI: the whole wrap", whole - none, "PyJWT, HTTPBearer", peer)
+
+
+def _claims(token: str) -> dict[str, Any]:
+    said: dict[str, Any] = jwt.decode(
+        token,
+        SECRET,
+        algorithms=["HS256"],
+        issuer=POLICY.issuer,
+        audience=POLICY.audience,
+    )
+    return said
 
 
 async def _hello(_: Request) -> Response:
@@ -68,13 +116,7 @@ async def _hello(_: Request) -> Response:
 def _with_pyjwt(app: App) -> App:
     async def middleware(scope: Any, receive: Any, send: Any) -> None:
         token = dict(scope["headers"])[b"authorization"][7:]
-        scope["user"] = jwt.decode(
-            token,
-            SECRET,
-            algorithms=["HS256"],
-            issuer=POLICY.issuer,
-            audience=POLICY.audience,
-        )
+        scope["user"] = _claims(token)
         await app(scope, receive, send)
 
     return middleware
