@@ -25,7 +25,10 @@ from resilient_auth.testing.wire import World
 from resilient_auth.testing.wire.promises import assert_refused
 from resilient_auth.testing.wire.setup import PAGE
 from resilient_auth.testing.wire.world import bearer
-from resilient_auth.web import openapi
+from resilient_auth.web.endpoints import AsyncEndpoints
+from resilient_auth.web.openapi import problem_responses
+from resilient_auth.web.operations import KEYS, OPERATIONS
+from resilient_auth.web.schemas import SCHEMAS
 
 ANN = {"username": "ann", "password": "pw"}
 
@@ -398,7 +401,7 @@ def test_every_reference_of_the_document_leads_somewhere() -> None:
     }
 
     assert names <= said["components"]["schemas"].keys()
-    assert {f"resilient_auth.{name}" for name in openapi.SCHEMAS} <= names
+    assert {f"resilient_auth.{name}" for name in SCHEMAS} <= names
 
 
 def test_the_document_lists_the_endpoints_that_exist() -> None:
@@ -410,10 +413,11 @@ def test_the_document_lists_the_endpoints_that_exist() -> None:
         if path.startswith("/api/auth/")
         for method in methods
     }
-    listed = (*openapi.OPERATIONS, openapi.KEYS)
+    listed = (*OPERATIONS, KEYS)
 
     assert {(each.method, each.path) for each in listed} == mounted
     assert "/api/auth/jwks.json" not in document()["paths"]
+    assert {"200", "500", "503"} == said["/api/auth/session"]["get"]["responses"].keys()
     assert ["session_id"] == [
         each["name"]
         for each in said["/api/auth/sessions/{session_id}"]["delete"]["parameters"]
@@ -428,3 +432,27 @@ def test_the_problem_schema_is_what_is_answered(build: Build) -> None:
 
     assert set(problem["required"]) == answered.keys()
     assert sorted(PROBLEMS) == problem["properties"]["code"]["enum"]
+
+
+def test_the_table_of_operations_is_what_is_served() -> None:
+    """An endpoint that is added to the wire is added to the document."""
+    setup = WireSetup.asymmetric()
+    auth = AsyncAuth(setup.ring, setup.policy)
+    endpoints = AsyncEndpoints(auth, setup.site, setup.authenticate)
+    served = {
+        (method, path)
+        for path, methods in endpoints._routes.items()
+        for method in methods
+        if method != "HEAD"
+    }
+
+    assert {(each.method, each.path) for each in (*OPERATIONS, KEYS)} == {
+        *served,
+        ("DELETE", "/sessions/{session_id}"),
+    }
+
+
+def test_a_status_that_no_problem_has_is_a_mistake() -> None:
+    """It would stand in the document, and never be answered by us."""
+    with pytest.raises(ConfigError, match="418"):
+        problem_responses([418])

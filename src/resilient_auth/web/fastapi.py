@@ -15,7 +15,7 @@ from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.errors import ConfigError
-from resilient_auth.web import openapi
+from resilient_auth.web import openapi, operations
 from resilient_auth.web.asgi import Scope
 from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
 from resilient_auth.web.endpoints import Authenticate
@@ -104,8 +104,8 @@ class FastAPIAuth:
     def router(self) -> APIRouter:
         """Return the endpoints, to be included (usually at ``/api/auth``)."""
         router = APIRouter()
-        keys = (openapi.KEYS,) if self._web.publishes_keys else ()
-        for each in (*openapi.OPERATIONS, *keys):
+        keys = (operations.KEYS,) if self._web.publishes_keys else ()
+        for each in (*operations.OPERATIONS, *keys):
             router.add_api_route(
                 each.path,
                 self._endpoint(each.path),
@@ -114,7 +114,7 @@ class FastAPIAuth:
                 status_code=next(iter(each.answers)),
                 response_class=Response,
                 responses=each.responses(),
-                openapi_extra=each.extra(),
+                openapi_extra=each.details(self._site),
             )
         router.routes.append(catch_all(self._web))
         return router
