@@ -43,7 +43,7 @@ from resilient_auth.testing import (
 from resilient_auth.testing.asgi import exchange
 from resilient_auth.testing.wire import World
 from resilient_auth.testing.wire.promises import assert_refused
-from resilient_auth.testing.wire.setup import API, PAGE
+from resilient_auth.testing.wire.setup import API, PAGE, RECENT
 from resilient_auth.testing.wire.world import bearer
 from resilient_auth.web.asgi import App, read_bounded
 
@@ -65,6 +65,31 @@ def web_of(setup: WireSetup) -> StarletteAuth:
     return StarletteAuth(auth_of(setup), setup.site, authenticate=setup.authenticate)
 
 
+async def busy(_: Request) -> Response:
+    """Refuse, as an application may."""
+    raise Unavailable("overloaded", retry_after=7)
+
+
+async def crash_of_the_contract(_: Request) -> Response:
+    """Have a bug."""
+    raise RuntimeError("secret-of-the-crash")
+
+
+async def own_500(_: Request) -> Response:
+    """Answer 500 with a page."""
+    return PlainTextResponse("my own page", 500)
+
+
+async def stream(_: Request) -> Response:
+    """Answer in pieces."""
+
+    async def words() -> AsyncIterator[str]:
+        for word in ("one ", "two ", "three"):
+            yield word
+
+    return StreamingResponse(words())
+
+
 def application(web: StarletteAuth) -> Starlette:
     """Return the application of the contract, without its wrap."""
 
@@ -79,19 +104,6 @@ def application(web: StarletteAuth) -> Starlette:
     async def change(request: Request) -> Response:
         return PlainTextResponse(f"changed by {request.state.principal.subject}")
 
-    async def crash(_: Request) -> Response:
-        raise RuntimeError("secret-of-the-crash")
-
-    async def own_500(_: Request) -> Response:
-        return PlainTextResponse("my own page", 500)
-
-    async def stream(_: Request) -> Response:
-        async def words() -> AsyncIterator[str]:
-            for word in ("one ", "two ", "three"):
-                yield word
-
-        return StreamingResponse(words())
-
     async def ws(socket: WebSocket) -> None:
         who = await web.principal(socket)
         await socket.accept()
@@ -104,7 +116,10 @@ def application(web: StarletteAuth) -> Starlette:
             Route("/me", me),
             Route("/maybe", maybe),
             Route("/change", change, methods=["POST"]),
-            Route("/crash", crash),
+            Route("/write", web.required(scopes=["write"])(greet)),
+            Route("/recent", web.required(recent=RECENT)(agreet)),
+            Route("/busy", busy),
+            Route("/crash", crash_of_the_contract),
             Route("/own-500", own_500),
             Route("/stream", stream),
             WebSocketRoute("/ws", ws),
@@ -253,21 +268,6 @@ def test_one_string_is_no_list_of_scopes() -> None:
     """It would be read as its letters, and an endpoint would be closed to all."""
     with pytest.raises(ConfigError, match="scopes is a list"):
         web_of(WireSetup()).required(scopes="read")
-
-
-def test_required_recent_asks_who_was_away(build: Build) -> None:
-    """The server's own ``auth_time`` counts, and a refresh does not renew it."""
-    world = build(lambda web: [Route("/", web.required(recent=300)(greet))])
-    grant = world.login()
-    world.clock.advance(300)
-    soon = world.send("GET", "/", [bearer(grant.access)])
-    world.clock.advance(1)
-    grant = world.granted(world.refresh(grant.refresh))
-
-    assert b"ann" == soon.body
-    response = world.send("GET", "/", [bearer(grant.access)])
-    assert (401, "step_up") == (response.status, response.json()["action"])
-    assert "insufficient_user_authentication" in response.value("www-authenticate")
 
 
 class Bad(Exception):

@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 
 from resilient_auth import AsyncAuth, Principal, Refused, StarletteAuth
 from resilient_auth.core.view import RequestView
+from resilient_auth.errors import PROBLEMS
 from resilient_auth.testing import AsgiTransport, WireResponse, WireSetup
 from resilient_auth.testing.wire import World
 from resilient_auth.testing.wire.promises import (
@@ -261,3 +262,13 @@ def assert_explained(
     else:
         assert not [each for each in said if "Max-Age=0" in each]
         assert not said or (method, target, response.status) == ("POST", "refresh", 200)
+
+
+def test_every_refusal_is_promised_by_the_contract() -> None:
+    """Those that it leaves out are of parts which no wire suite can provoke."""
+    elsewhere = {"request_timeout", "rate_limited", "llm_unavailable"}
+
+    assert PROBLEMS.keys() == PROMISED.keys() | elsewhere
+    assert {
+        code: (PROBLEMS[code].status, PROBLEMS[code].action) for code in PROMISED
+    } == dict(PROMISED)

@@ -15,6 +15,9 @@ mounted at ``/api/auth`` with ``setup.authenticate``; and these routes of its ow
 GET /me         the principal's subject, as text
 GET /maybe      the same for an optional principal, ``nobody`` for none
 POST /change    ``changed by`` and the principal's subject
+GET /write      the principal's subject, if the scope ``write`` is held
+GET /recent     the principal's subject, if they logged in within `RECENT` seconds
+GET /busy       raises ``Unavailable("overloaded", retry_after=7)``
 GET /crash      raises ``RuntimeError("secret-of-the-crash")``
 GET /own-500    a finished answer 500 with the body ``my own page``
 GET /stream     ``one two three`` in several chunks, without a length
@@ -28,6 +31,7 @@ must be equal to the byte (`Mirror`). Where the answer is your framework's own, 
 its 404, only the status and the wrap's headers are compared.
 """
 
+from resilient_auth.testing.wire.access import AccessContract
 from resilient_auth.testing.wire.bearer import BearerContract
 from resilient_auth.testing.wire.cors import CorsContract
 from resilient_auth.testing.wire.credentials import CredentialsContract
@@ -38,6 +42,7 @@ from resilient_auth.testing.wire.login import LoginContract
 from resilient_auth.testing.wire.refresh import RefreshContract
 from resilient_auth.testing.wire.requests import RequestsContract
 from resilient_auth.testing.wire.sessions import SessionsContract
+from resilient_auth.testing.wire.setup import RECENT as RECENT
 from resilient_auth.testing.wire.setup import BreakableStore as BreakableStore
 from resilient_auth.testing.wire.setup import WireSetup as WireSetup
 from resilient_auth.testing.wire.sockets import SocketContract as SocketContract
@@ -57,5 +62,6 @@ class WireContract(
     FaultsContract,
     BearerContract,
     TicketsContract,
+    AccessContract,
 ):
     """All that an adapter promises over HTTP."""

@@ -26,6 +26,7 @@ PROMISED: Mapping[str, tuple[int, str]] = {
     "refresh_reused": (401, "login"),
     "cookie_duplicate": (401, "login"),
     "user_disabled": (401, "login"),
+    "step_up_required": (401, "step_up"),
     "csrf_failed": (403, "csrf"),
     "origin_denied": (403, "give_up"),
     "permission_denied": (403, "give_up"),
@@ -36,6 +37,7 @@ PROMISED: Mapping[str, tuple[int, str]] = {
     "internal_error": (500, "retry"),
     "auth_unavailable": (503, "retry"),
     "store_unavailable": (503, "retry"),
+    "overloaded": (503, "retry"),
 }
 
 #: The verdicts after which the cookies are of no use; nothing else but logout clears.

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from resilient_auth.auth.sessions import AsyncAuth
-from resilient_auth.testing.wire.setup import WireSetup
+from resilient_auth.errors import Unavailable
+from resilient_auth.testing.wire.setup import RECENT, WireSetup
 from resilient_auth.web.asgi import App, Receive, Scope, Send
 from resilient_auth.web.asgi_auth import AsgiAuth
 
@@ -44,6 +45,14 @@ def routes_of(web: AsgiAuth) -> Routes:
         who = await web.required(scope)
         await _say(send, f"changed by {who.subject}")
 
+    async def write(scope: Scope, _: Receive, send: Send) -> None:
+        who = await web.required(scope, scopes=["write"])
+        await _say(send, who.subject)
+
+    async def recent(scope: Scope, _: Receive, send: Send) -> None:
+        who = await web.required(scope, recent=RECENT)
+        await _say(send, who.subject)
+
     async def ws(scope: Scope, receive: Receive, send: Send) -> None:
         who = await web.principal(scope)
         await receive()
@@ -55,11 +64,18 @@ def routes_of(web: AsgiAuth) -> Routes:
         ("GET", "/me"): me,
         ("GET", "/maybe"): maybe,
         ("POST", "/change"): change,
+        ("GET", "/write"): write,
+        ("GET", "/recent"): recent,
+        ("GET", "/busy"): _busy,
         ("GET", "/crash"): _crash,
         ("GET", "/own-500"): _own_500,
         ("GET", "/stream"): _stream,
         ("", "/ws"): ws,
     }
+
+
+async def _busy(_: Scope, __: Receive, ___: Send) -> None:
+    raise Unavailable("overloaded", retry_after=7)
 
 
 async def _crash(_: Scope, __: Receive, ___: Send) -> None:

@@ -25,6 +25,7 @@ LOCAL_API = "http://localhost:8000"
 LOCAL_PAGE = "http://localhost:5173"
 
 IDLE, ABSOLUTE, GRACE, ACCESS, LEEWAY = 3_600, 7_000, 30, 600, 30
+RECENT = 60  # seconds, for the route /recent of the contract
 
 
 class BreakableStore(MemoryStore):
