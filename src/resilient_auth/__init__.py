@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from resilient_auth.core.ring import KeyRing as KeyRing
     from resilient_auth.core.sessions import Session as Session
     from resilient_auth.core.sessions import SessionPolicy as SessionPolicy
+    from resilient_auth.core.stays import Stays as Stays
     from resilient_auth.errors import BulkheadFull as BulkheadFull
     from resilient_auth.errors import CircuitOpen as CircuitOpen
     from resilient_auth.errors import ConfigError as ConfigError
@@ -140,6 +141,7 @@ _HOMES = {
     "Signer": "auth.signer",
     "SqlCheck": "ops.sql",
     "StarletteAuth": "web.starlette",
+    "Stays": "core.stays",
     "StreamInterrupted": "errors",
     "SystemClock": "clock",
     "Timeouts": "resilience.policy",
@@ -221,6 +223,7 @@ __all__ = [
     "Signer",
     "SqlCheck",
     "StarletteAuth",
+    "Stays",
     "StreamInterrupted",
     "SystemClock",
     "Timeouts",

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from resilient_auth import KeyRing, TokenIssuer, TokenPolicy, TokenVerifier
 from resilient_auth.cli.commands import resilient_auth
 from resilient_auth.core.algorithms import ALGORITHMS
-from resilient_auth.core.ring import ANNOUNCED, SIGNING, VERIFY_ONLY
+from resilient_auth.core.entries import ANNOUNCED, SIGNING, VERIFY_ONLY
 
 POLICY = TokenPolicy(issuer="i", audience="a")
 
@@ -119,7 +119,7 @@ def test_a_rotation_goes_in_steps_that_wait(shell: Shell) -> None:
     shell.run("rotate")
     assert [VERIFY_ONLY, SIGNING] == shell.states()
 
-    shell.now += 86_430
+    shell.now += 86_730
     shell.run("rotate")
     assert [SIGNING, ANNOUNCED] == shell.states()
 

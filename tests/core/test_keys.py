@@ -81,6 +81,18 @@ def test_a_private_and_its_public_pem_are_one_key() -> None:
         verifier.sign(b"said")
 
 
+def test_a_fingerprint_is_of_the_key_and_not_of_its_name() -> None:
+    """By it a ring knows a key again, whatever it is called."""
+    for alg in ("HS256", "EdDSA", "ES256"):
+        key = Key.generate(alg, kid="a")
+        renamed = Key.from_jwk({**key.secret_jwk(), "kid": "b"})
+
+        assert key.fingerprint == renamed.fingerprint
+        assert key.fingerprint != Key.generate(alg, kid="a").fingerprint
+    assert Key.from_pem(PRIVATE_PEM).fingerprint == Key.from_pem(PUBLIC_PEM).fingerprint
+    assert SECRET.hex() not in hs256("a").fingerprint
+
+
 def test_a_pem_may_have_lines_around_it() -> None:
     """Files begin with comments and end with spaces; that harms nobody."""
     framed = b"Key of the api, 2026\n\n" + PUBLIC_PEM + b"\n \n"

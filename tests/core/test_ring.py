@@ -1,6 +1,7 @@
 """A ring rotates in steps that cannot come too early, and explains each key."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,20 +15,15 @@ from hypothesis.stateful import (
 )
 
 from resilient_auth import ConfigError, Key, KeyRing, SessionPolicy, TokenPolicy
+from resilient_auth.core.entries import ANNOUNCED, SIGNING, VERIFY_ONLY, Entry
 from resilient_auth.core.keyfile import write_ring
-from resilient_auth.core.ring import (
-    ANNOUNCED,
-    SIGNING,
-    STATES,
-    VERIFY_ONLY,
-    Entry,
-    Stays,
-)
+from resilient_auth.core.stays import JWKS_MAX_AGE, RELOAD, Stays
 
 NOW = 1_800_000_000
-STAYS = Stays(announced=600, verify_only=86_430, master=2_592_030)
+STAYS = Stays()
 KEYS = [Key.generate("EdDSA", kid=f"k{n}") for n in range(4)]
 MASTER = Key.generate("HS256").secret_jwk()["k"]
+RSA = Key.generate("RS256")
 SECRETS = [Key.generate("HS256", kid=f"s{n}") for n in range(4)]
 
 
@@ -68,7 +64,7 @@ def test_an_announced_key_signs_after_its_stay(waited: int, is_safe: Any) -> Non
         announced.rotate(KEYS[1], NOW + waited)
 
 
-@pytest.mark.parametrize(("waited", "left"), [(86_429, True), (86_430, False)])
+@pytest.mark.parametrize(("waited", "left"), [(86_729, True), (86_730, False)])
 def test_an_old_key_goes_when_its_last_token_is_dead(waited: int, left: Any) -> None:
     """Not a second before: it would log somebody out."""
     after = ring(VERIFY_ONLY, SIGNING).rotate(KEYS[2], NOW + waited)
@@ -147,6 +143,65 @@ def test_another_algorithm_can_follow() -> None:
     assert old is after.find("old")
 
 
+def test_another_key_does_not_slip_in_under_an_announced_id() -> None:
+    """A script that makes its key anew each time would sign with an unknown one."""
+    announced = ring(SIGNING, ANNOUNCED)
+    stranger = Key.generate("EdDSA", kid="k1")
+
+    with pytest.raises(ConfigError, match="another key called 'k1'"):
+        announced.rotate(stranger, NOW + 600)
+
+
+def test_an_id_keeps_its_algorithm() -> None:
+    """Verifiers have bound the key to the algorithm that was announced."""
+    pair = Key.generate("RS256", kid="r")
+    other = Key.from_jwk({**pair.secret_jwk(), "alg": "PS256"})
+    announced = KeyRing([Entry(KEYS[0], SIGNING, NOW), Entry(pair, ANNOUNCED, NOW)])
+
+    with pytest.raises(ConfigError, match="another key called 'r'"):
+        announced.rotate(other, NOW + 600)
+
+
+@pytest.mark.parametrize("kid", ["m", "s0"])
+def test_given_masters_stay_whatever_they_are_called(kid: str) -> None:
+    """Losing them would end every session in the middle of a rotation."""
+    secret = b"k7#Qw9!zLp2@Xv5$Rt8%Ny3^Mc6&Bd1*"
+    before = KeyRing([Entry(SECRETS[0], SIGNING, NOW)], {kid: secret})
+    after = before.rotate(SECRETS[1], NOW)
+
+    assert before.masters("p") == after.masters("p")
+    assert before.masters("p") == KeyRing.from_text(write_ring(after)).masters("p")
+
+
+@pytest.mark.parametrize(
+    "now", [None, -1, 1.5, True, NOW * 1000, float("nan")], ids=repr
+)
+def test_now_is_in_unix_seconds(now: Any) -> None:
+    """Milliseconds would be past every stay, and let each step through."""
+    announced = ring(SIGNING, ANNOUNCED)
+
+    with pytest.raises(ConfigError, match="now is a whole number of Unix seconds"):
+        announced.rotate(KEYS[1], now)
+    with pytest.raises(ConfigError, match="now is a whole number of Unix seconds"):
+        announced.retire("k0", now)
+
+
+def test_a_clock_that_was_set_back_only_waits() -> None:
+    """It cannot promote a key early, nor let one go."""
+    early = NOW - 1000
+
+    with pytest.raises(ConfigError, match=r"\(in 1600 s\)"):
+        ring(SIGNING, ANNOUNCED).rotate(KEYS[1], early)
+    assert ring(VERIFY_ONLY, SIGNING).rotate(KEYS[2], early).find("k0") is not None
+
+
+@pytest.mark.parametrize("key", ["k1", None, {"kid": "k1"}])
+def test_only_a_key_is_rotated(key: Any) -> None:
+    """A kid is easily given instead."""
+    with pytest.raises(ConfigError, match="takes a Key"):
+        ring(SIGNING, ANNOUNCED).rotate(key, NOW + 600)
+
+
 # ------------------------------------------------------------------ emergencies
 
 
@@ -169,6 +224,29 @@ def test_a_leaked_signing_key_needs_a_successor() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("successor", "fault"),
+    [
+        pytest.param(KEYS[0], "new key with a new kid", id="itself"),
+        pytest.param(
+            Key.from_jwk({**KEYS[0].secret_jwk(), "kid": "new"}),
+            "new key with a new kid",
+            id="renamed",
+        ),
+        pytest.param(
+            Key.generate("EdDSA", kid="k0"), "new key with a new kid", id="same-kid"
+        ),
+        pytest.param(Key.from_jwk(KEYS[2].public_jwk()), "is public", id="public"),
+        pytest.param(KEYS[1], "share one kid", id="one-that-signed-before"),
+        pytest.param(Key.generate("HS256"), "key confusion", id="secret"),
+    ],
+)
+def test_what_leaked_is_not_succeeded_by_itself(successor: Key, fault: str) -> None:
+    """Verifiers that hold the old key under its id would go on trusting the thief."""
+    with pytest.raises(ConfigError, match=fault):
+        ring(SIGNING, VERIFY_ONLY).retire("k0", NOW, successor=successor)
+
+
 def test_an_unknown_key_is_not_retired_in_silence() -> None:
     """A typing mistake must not read as done."""
     with pytest.raises(ConfigError, match="no key 'x'"):
@@ -184,7 +262,7 @@ def test_each_key_is_explained() -> None:
 
     assert (
         "Verifies what it signed before, since 2027-01-15T08:00:00Z. "
-        "It may go from 2027-01-16T08:00:30Z on."
+        "It may go from 2027-01-16T08:05:30Z on."
     ) == given.explain("k0")
     assert (
         "Signs, since 2027-01-15T08:00:00Z. Announce its successor whenever you like."
@@ -198,21 +276,33 @@ def test_each_key_is_explained() -> None:
 
 
 def test_stays_are_computed_from_the_policies() -> None:
-    """The longest life of a token and the leeway; for masters, that of a session."""
+    """The longest life of a token or session, the leeway, and a slow deployment."""
     policy = TokenPolicy(issuer="i", audience="a", max_ttl=7200, leeway=60)
-    stays = Stays.of(policy, SessionPolicy(idle=1000, absolute=100_000))
+    lives = SessionPolicy(idle=1000, absolute=100_000)
 
-    assert (600, 7260, 100_060) == (stays.announced, stays.verify_only, stays.master)
+    assert Stays(announced=600, verify_only=7560, master=100_360) == (
+        Stays.of(policy, lives)
+    )
+    assert Stays(announced=1200, verify_only=8160, master=100_960) == (
+        Stays.of(policy, lives, reload=900)
+    )
     assert Stays() == Stays.of(TokenPolicy(issuer="i", audience="a"))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"announced": -1}, {"master": 1.5}, {"master": True}]
+    "wrong", [{"announced": -1}, {"master": 1.5}, {"master": True}, {"master": 10**12}]
 )
 def test_stays_cannot_be_built_wrong(wrong: dict[str, Any]) -> None:
-    """A negative stay would let every step through."""
+    """A negative stay would let every step through, a huge one ends after time."""
     with pytest.raises(ConfigError):
         Stays(**wrong)
+
+
+@pytest.mark.parametrize("reload", [-1, 1.5, True, None])
+def test_a_deployment_takes_some_seconds(reload: Any) -> None:
+    """It is the term that a careless caller would make small."""
+    with pytest.raises(ConfigError, match="reload"):
+        Stays.of(TokenPolicy(issuer="i", audience="a"), reload=reload)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +318,19 @@ def test_stays_cannot_be_built_wrong(wrong: dict[str, Any]) -> None:
         pytest.param(lambda: Entry(7, SIGNING), id="no-key"),
         pytest.param(lambda: Entry(KEYS[0], SIGNING, 1.5), id="float"),
         pytest.param(lambda: Entry(KEYS[0], SIGNING, -1), id="negative"),
+        pytest.param(lambda: Entry(KEYS[0], SIGNING, NOW * 1000), id="milliseconds"),
+        pytest.param(
+            lambda: KeyRing(
+                [KEYS[0], Key.from_jwk({**KEYS[0].public_jwk(), "kid": "x"})]
+            ),
+            id="one-pair-twice",
+        ),
+        pytest.param(
+            lambda: KeyRing(
+                [RSA, Key.from_jwk({**RSA.secret_jwk(), "kid": "p", "alg": "PS256"})]
+            ),
+            id="one-pair-for-two-algorithms",
+        ),
         pytest.param(lambda: Entry(KEYS[0], SIGNING, since=True), id="bool"),
         pytest.param(lambda: KeyRing(KEYS[:1], ["m"]), id="masters-list"),
         pytest.param(lambda: ring(SIGNING, keys=SECRETS).jwks(), id="jwks-of-secrets"),
@@ -383,58 +486,67 @@ class Rotation(RuleBasedStateMachine):
     """
     Any order of rotations over any time: who follows the rules loses no token.
 
-    A verifier keeps our published set for at most 300 s, and a token lives at most
-    a day; both clocks are ours.
+    Each process reads the key file at most `RELOAD` seconds late, so until then it
+    signs, verifies and publishes by an older ring. A verifier elsewhere keeps a set of
+    any process for up to `JWKS_MAX_AGE`. A token lives a day.
     """
+
+    first = Key.generate("EdDSA", kid="first")
 
     @initialize()
     def start(self) -> None:
         """Begin with one key that signs, known to everybody."""
         self.now = NOW
+        self.history = [(0, KeyRing([Entry(self.first, SIGNING, NOW)]))]
+        self.tokens: list[tuple[str, int]] = []
         self.made = 0
-        self.pool = {key.kid: key for key in KEYS}
-        first = Key.generate("EdDSA", kid="first")
-        self.ring = KeyRing([Entry(first, SIGNING, NOW)])
-        self.tokens = [("first", NOW)]
-        self.published = [(NOW - 1000, {"first"})]
 
-    @rule(seconds=st.sampled_from([1, 299, 301, 600, 3600, 86_400, 86_431]))
+    def held(self, late: int) -> list[KeyRing]:
+        """Return the rings that somebody may hold who is up to *late* s behind."""
+        ends = [at for at, _ in self.history[1:]] + [self.now + 1]
+        pairs = zip(self.history, ends, strict=True)
+        return [ring for (_, ring), end in pairs if end > self.now - late]
+
+    @rule(seconds=st.sampled_from([1, 299, 600, 3600, 86_400, 86_430]))
     def wait(self, seconds: int) -> None:
         """Let time go by."""
         self.now += seconds
 
     @rule()
     def sign(self) -> None:
-        """Issue a token with whatever key signs."""
-        kid = self.ring.signing.kid
-        self.tokens.append((kid, self.now))
-        held = [known for at, known in self.published if at <= self.now]
-        oldest = [known for at, known in self.published if at <= self.now - 300]
+        """Issue a token in each process: everybody must know its key by now."""
+        kids = {ring.signing.kid for ring in self.held(RELOAD)}
+        self.tokens += [(kid, self.now) for kid in kids]
 
-        assert kid in held[-1]
-        assert all(kid in known for known in oldest[-1:])
+        for ring in self.held(RELOAD + JWKS_MAX_AGE):
+            assert kids <= {key.kid for key in ring.keys}
 
-    @rule()
-    def rotate(self) -> None:
-        """Take the next step, if it is safe."""
-        waiting = [each.key for each in self.ring.entries if each.state == ANNOUNCED]
-        self.made += not waiting
+    @rule(eagerly=st.booleans())
+    def rotate(self, *, eagerly: bool) -> None:
+        """Take the next step, if it is safe; *eagerly*: the moment it may be."""
+        newest = self.history[-1][1]
+        stays = {ANNOUNCED: STAYS.announced, VERIFY_ONLY: STAYS.verify_only}
+        due = [
+            (each.since or 0) + stays[each.state]
+            for each in newest.entries
+            if each.state in stays
+        ]
+        if eagerly and due:
+            self.now = max(self.now, min(due))
+        waiting = [each.key for each in newest.entries if each.state == ANNOUNCED]
         key = waiting[0] if waiting else Key.generate("EdDSA", kid=f"n{self.made}")
-        try:
-            self.ring = self.ring.rotate(key, self.now)
-        except ConfigError:
-            return
-        self.published.append((self.now, {each.kid for each in self.ring.keys}))
+        self.made += not waiting
+        with suppress(ConfigError):
+            self.history.append((self.now, newest.rotate(key, self.now)))
 
-    @precondition(lambda self: hasattr(self, "ring"))
+    @precondition(lambda self: hasattr(self, "history"))
     @invariant()
     def no_living_token_is_refused(self) -> None:
-        """A token that lives has a key that verifies it; exactly one key signs."""
-        for kid, at in self.tokens:
-            if self.now < at + 86_400 + 30:
-                assert self.ring.find(kid) is not None
-        assert 1 == sum(each.state == SIGNING for each in self.ring.entries)
-        assert {each.state for each in self.ring.entries} <= set(STATES)
+        """A token that lives has its key in every process, and exactly one signs."""
+        living = {kid for kid, at in self.tokens if self.now < at + 86_400 + 30}
+        for ring in self.held(RELOAD):
+            assert living <= {key.kid for key in ring.keys}
+            assert 1 == [each.state for each in ring.entries].count(SIGNING)
 
 
 TestRotation = Rotation.TestCase

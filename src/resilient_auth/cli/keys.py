@@ -16,9 +16,10 @@ from resilient_auth.cli.files import (
 )
 from resilient_auth.clock import SystemClock
 from resilient_auth.core.algorithms import ALGORITHMS
+from resilient_auth.core.entries import ANNOUNCED, SIGNING, Entry
 from resilient_auth.core.keyfile import write_ring
 from resilient_auth.core.keys import Key
-from resilient_auth.core.ring import ANNOUNCED, SIGNING, Entry, KeyRing
+from resilient_auth.core.ring import KeyRing
 from resilient_auth.errors import ConfigError
 
 P = ParamSpec("P")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from resilient_auth.core import base64url
+from resilient_auth.core.entries import SIGNING, STATES, Entry
 from resilient_auth.core.keys import Key
-from resilient_auth.core.ring import SIGNING, STATES, Entry, KeyRing
+from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.text import read_object
 from resilient_auth.errors import ConfigError
 
@@ -46,7 +47,7 @@ def write_ring(ring: KeyRing) -> str:
             jwk["ra_since"] = entry.since
         keys.append(jwk)
     document: dict[str, object] = {"keys": keys}
-    masters = {} if ring.signing.is_symmetric else ring._masters  # noqa: SLF001 - the file is the ring
+    masters = ring._refresh_secrets  # noqa: SLF001 - the file is the ring
     if masters:
         document["ra_refresh"] = {
             kid: base64url.encode(secret).decode("ascii")

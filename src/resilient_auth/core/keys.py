@@ -153,6 +153,17 @@ class Key:
         """Say whether this is a secret, with which who verifies can also sign."""
         return bool(self._secret)
 
+    @property
+    def fingerprint(self) -> str:
+        """
+        Return what this key is, whatever its id: equal for its private and public half.
+
+        Equal too for one RSA key under two algorithms. Tells nothing of a secret.
+        """
+        if self.is_symmetric:
+            return derive(self._secret, "fingerprint").hex()
+        return thumbprint(self._verifying)
+
     def sign(self, signing_input: bytes) -> bytes:
         """Return the raw signature of *signing_input* (RFC 7515 §5.1)."""
         if self._signing is None:

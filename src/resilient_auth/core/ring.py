@@ -23,59 +23,19 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import NoReturn
 
-from resilient_auth.core.claims import TokenPolicy
-from resilient_auth.core.keys import Key, checked_kid, derive
-from resilient_auth.core.sessions import SessionPolicy
-from resilient_auth.core.weakness import refuse_weak
+from resilient_auth.core.entries import (
+    ANNOUNCED,
+    SIGNING,
+    VERIFY_ONLY,
+    Entry,
+    as_entries,
+    check_date,
+    signing_key,
+)
+from resilient_auth.core.keys import Key, derive
+from resilient_auth.core.masters import checked_secrets, own_masters
+from resilient_auth.core.stays import Stays
 from resilient_auth.errors import ConfigError
-
-ANNOUNCED, SIGNING, VERIFY_ONLY = "announced", "signing", "verify_only"
-STATES = (ANNOUNCED, SIGNING, VERIFY_ONLY)
-JWKS_MAX_AGE = 300  # seconds for which a verifier may keep our published set
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A key of a ring and its state; *since* is Unix seconds, or None: not known."""
-
-    key: Key
-    state: str
-    since: int | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.key, Key) or self.state not in STATES:
-            raise ConfigError(f"An entry is a Key and one of {', '.join(STATES)}.")
-        if self.since is not None and (type(self.since) is not int or self.since < 0):
-            raise ConfigError("since is a whole number of Unix seconds.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stays:
-    """
-    How long a key stays in a state at least, in seconds.
-
-    *announced*: twice the life of a published set. *verify_only*: the longest life of
-    a token, and the leeway. *master*: the same for a key that masters refresh tokens.
-    """
-
-    announced: int = 2 * JWKS_MAX_AGE
-    verify_only: int = 86_400 + 30
-    master: int = 2_592_000 + 30
-
-    def __post_init__(self) -> None:
-        for name in ("announced", "verify_only", "master"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 0:
-                raise ConfigError(f"{name} is a whole number of seconds.")
-
-    @classmethod
-    def of(cls, policy: TokenPolicy, sessions: SessionPolicy | None = None) -> "Stays":
-        """Return the shortest safe stays under these policies."""
-        lives = sessions or SessionPolicy()
-        return cls(
-            verify_only=policy.max_ttl + policy.leeway,
-            master=max(lives.absolute, policy.max_ttl) + policy.leeway,
-        )
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
@@ -92,7 +52,9 @@ class KeyRing:
 
     entries: tuple[Entry, ...]
     keys: tuple[Key, ...]
+    signing: Key  # the one that signs
     _by_kid: Mapping[str, Key]
+    _refresh_secrets: Mapping[str, bytes]
     _masters: Mapping[str, bytes]
 
     def __init__(
@@ -100,7 +62,7 @@ class KeyRing:
         keys: Iterable[Key] | Iterable[Entry],
         refresh_secrets: Mapping[str, bytes] | None = None,
     ) -> None:
-        entries = _as_entries(keys)
+        entries = as_entries(keys)
         by_kid = {entry.key.kid: entry.key for entry in entries}
         if len(by_kid) != len(entries):
             raise ConfigError("Two keys of the ring share one kid; rename one.")
@@ -109,10 +71,18 @@ class KeyRing:
                 "HMAC secrets and asymmetric keys in one ring invite key confusion "
                 "(RFC 8725 §3.1); use a ring for each."
             )
-        masters = _masters(entries, refresh_secrets)
+        if len({key.fingerprint for key in by_kid.values()}) != len(by_kid):
+            raise ConfigError(
+                "Two keys of the ring are one secret or one key pair; a new kid, or "
+                "another algorithm, makes no new key."
+            )
+        given = checked_secrets(entries, refresh_secrets)
+        masters = given or own_masters(entries)
         object.__setattr__(self, "entries", entries)
         object.__setattr__(self, "keys", tuple(entry.key for entry in entries))
+        object.__setattr__(self, "signing", signing_key(entries))
         object.__setattr__(self, "_by_kid", MappingProxyType(by_kid))
+        object.__setattr__(self, "_refresh_secrets", MappingProxyType(given))
         object.__setattr__(self, "_masters", MappingProxyType(masters))
 
     @classmethod
@@ -141,19 +111,15 @@ class KeyRing:
         Raises `ConfigError` that names the variable if it is missing or unfit.
         """
         said = _environment() if environ is None else environ
-        if not said.get(name, "").strip():
+        text, refresh = said.get(name, ""), said.get(f"{name}_REFRESH", "")
+        if isinstance(text, str) and not text.strip():
             raise ConfigError(
                 f"{name} is not set. Make a key file with: resilient-auth keys generate"
             )
         try:
-            return cls.from_text(said[name], said.get(f"{name}_REFRESH", ""))
+            return cls.from_text(text, refresh)
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
-
-    @property
-    def signing(self) -> Key:
-        """Return the key that signs."""
-        return next(entry.key for entry in self.entries if entry.state == SIGNING)
 
     def find(self, kid: str) -> Key | None:
         """Return the key called *kid*, or None."""
@@ -193,18 +159,26 @@ class KeyRing:
         served out go. Raises `ConfigError` that says from when on a step is safe, or
         which date is missing.
         """
+        if not isinstance(key, Key):
+            raise ConfigError("rotate takes a Key: a new one, or ring.find(kid).")
+        check_date(now, "now")
         stays = stays or Stays()
-        kept = tuple(each for each in self.entries if self._is_due(each, now, stays))
-        state = next((e.state for e in self.entries if e.key.kid == key.kid), None)
-        if state is None:
+        kept = tuple(each for each in self.entries if self._is_needed(each, now, stays))
+        mine = next((each for each in self.entries if each.key.kid == key.kid), None)
+        if mine is None:
             waiting = [each.key.kid for each in kept if each.state == ANNOUNCED]
             if waiting:
                 raise ConfigError(
                     f"{waiting[0]!r} is announced already; let it sign, or retire it."
                 )
             return self._with((*kept, Entry(key, ANNOUNCED, now)))
-        if state != ANNOUNCED:
-            raise ConfigError(f"{key.kid!r} is {state}; a key never goes back.")
+        if mine.key.fingerprint != key.fingerprint or mine.key.alg != key.alg:
+            raise ConfigError(
+                f"The ring has another key called {key.kid!r}: verifiers know that "
+                "one. Give the key that was announced, or a new kid."
+            )
+        if mine.state != ANNOUNCED:
+            raise ConfigError(f"{key.kid!r} is {mine.state}; a key never goes back.")
         if not key.can_sign:
             raise ConfigError(f"{key.kid!r} is public; give its private part.")
         return self._with(tuple(_promoted(each, key, now, stays) for each in kept))
@@ -217,19 +191,20 @@ class KeyRing:
         If it signs, *successor* takes its place, or else the announced key; verifiers
         that hold an old set refuse its tokens until they fetch the new one.
         """
+        check_date(now, "now")
         leaving = next((each for each in self.entries if each.key.kid == kid), None)
         if leaving is None:
             raise ConfigError(f"There is no key {kid!r} in this ring.")
         kept = [each for each in self.entries if each is not leaving]
         if leaving.state != SIGNING:
             return self._with(tuple(kept))
-        if successor is None:
-            ready = [e.key for e in kept if e.state == ANNOUNCED and e.key.can_sign]
-            if not ready:
-                raise ConfigError(f"{kid!r} signs: give its successor.")
-            successor = ready[0]
-        kept = [each for each in kept if each.key is not successor]
-        return self._with((*kept, Entry(successor, SIGNING, now)))
+        ready = [e.key for e in kept if e.state == ANNOUNCED and e.key.can_sign]
+        heir = successor or next(iter(ready), None)
+        if heir is None:
+            raise ConfigError(f"{kid!r} signs: give its successor.")
+        _check_heir(heir, leaving.key)
+        others = [e for e in kept if e.key is not heir or e.state != ANNOUNCED]
+        return self._with((*others, Entry(heir, SIGNING, now)))
 
     def explain(self, kid: str, *, stays: Stays | None = None) -> str:
         """Say in words what *kid* does in this ring, and what may come next, when."""
@@ -248,9 +223,10 @@ class KeyRing:
     def _stay(self, entry: Entry, stays: Stays) -> int:
         if entry.state == ANNOUNCED:
             return stays.announced
-        return stays.master if entry.key.kid in self._masters else stays.verify_only
+        is_master = entry.key.is_symmetric and not self._refresh_secrets
+        return stays.master if is_master else stays.verify_only
 
-    def _is_due(self, entry: Entry, now: int, stays: Stays) -> bool:
+    def _is_needed(self, entry: Entry, now: int, stays: Stays) -> bool:
         """Say whether *entry* is still needed at *now*."""
         if entry.state == SIGNING:
             return True
@@ -262,8 +238,7 @@ class KeyRing:
         return entry.state == ANNOUNCED or now < entry.since + self._stay(entry, stays)
 
     def _with(self, entries: tuple[Entry, ...]) -> "KeyRing":
-        own = self.signing.is_symmetric and set(self._masters) <= set(self._by_kid)
-        return KeyRing(entries, None if own else self._masters)
+        return KeyRing(entries, self._refresh_secrets)
 
     def __repr__(self) -> str:
         return f"KeyRing({list(self.keys)!r})"
@@ -277,27 +252,6 @@ _WORDS = {
     SIGNING: ("Signs", "Announce its successor whenever you like"),
     VERIFY_ONLY: ("Verifies what it signed before", "It may go"),
 }
-
-
-def _as_entries(given: Iterable[Key] | Iterable[Entry]) -> tuple[Entry, ...]:
-    if isinstance(given, Key):
-        raise ConfigError("A KeyRing takes a list of keys, [key], not one key.")
-    try:
-        ring: list[Key | Entry] = list(given)
-    except TypeError:
-        raise ConfigError("A KeyRing takes a list of keys.") from None
-    if not ring:
-        raise ConfigError("A key ring needs at least one key.")
-    keys = [each for each in ring if isinstance(each, Key)]
-    if len(keys) == len(ring):
-        older = (Entry(key, VERIFY_ONLY) for key in keys[:-1])
-        return (*older, Entry(keys[-1], SIGNING))
-    entries = tuple(each for each in ring if isinstance(each, Entry))
-    if len(entries) != len(ring):
-        raise ConfigError("A KeyRing takes keys alone, or entries alone.")
-    if sum(entry.state == SIGNING for entry in entries) != 1:
-        raise ConfigError("Exactly one key of a ring is signing.")
-    return entries
 
 
 def _promoted(entry: Entry, key: Key, now: int, stays: Stays) -> Entry:
@@ -315,30 +269,15 @@ def _promoted(entry: Entry, key: Key, now: int, stays: Stays) -> Entry:
     return Entry(key, SIGNING, now)
 
 
-def _masters(
-    entries: tuple[Entry, ...], given: Mapping[str, bytes] | None
-) -> dict[str, bytes]:
-    """Return the secrets that master refresh tokens, the one that is used last."""
-    ordered = sorted(entries, key=lambda entry: entry.state == SIGNING)
-    own = {e.key.kid: e.key._secret for e in ordered if e.key.is_symmetric}  # noqa: SLF001 - a ring may look into its keys
-    if len(set(own.values())) != len(own):
-        raise ConfigError("Two keys of the ring are one secret; a new kid is no key.")
-    if not given:
-        return own
-    if not isinstance(given, Mapping):
-        raise ConfigError("refresh_secrets maps a kid to bytes.")
-    for kid, secret in given.items():
-        checked_kid(kid)
-        if not isinstance(secret, bytes):
-            raise ConfigError(f"refresh_secrets[{kid!r}] is not bytes.")
-        refuse_weak(secret, 32)
-        if secret in own.values():
-            raise ConfigError(
-                f"refresh_secrets[{kid!r}] is also a signing secret; use one for each."
-            )
-    if len(set(given.values())) != len(given):
-        raise ConfigError("Two refresh_secrets are the same; give each its own.")
-    return dict(given)
+def _check_heir(heir: Key, leaked: Key) -> None:
+    """Raise `ConfigError` unless *heir* can sign where *leaked* did."""
+    if not heir.can_sign:
+        raise ConfigError(f"{heir.kid!r} is public; give its private part.")
+    if heir.kid == leaked.kid or heir.fingerprint == leaked.fingerprint:
+        raise ConfigError(
+            f"The successor of {leaked.kid!r} is a new key with a new kid: verifiers "
+            "that know the old one would go on trusting it."
+        )
 
 
 def _environment() -> Mapping[str, str]:
