@@ -388,6 +388,25 @@ def test_the_environment_holds_keys_and_masters() -> None:
     assert ["m"] == list(given.masters("p"))
 
 
+def test_masters_rotate_in_a_file_of_their_own() -> None:
+    """An announced one is known, an old one is read, and the signing one seals."""
+    apart = ring(VERIFY_ONLY, SIGNING, ANNOUNCED, keys=SECRETS)
+    given = KeyRing.from_text(write_ring(ring(SIGNING)), write_ring(apart))
+
+    assert ["s0", "s2", "s1"] == list(given.masters("p"))
+    assert apart.masters("p") == given.masters("p")
+
+
+@pytest.mark.parametrize("value", [7, None, b"a:HS256:AAAA"])
+@pytest.mark.parametrize("name", ["AUTH_KEYS", "AUTH_KEYS_REFRESH"])
+def test_a_variable_is_text(name: str, value: Any) -> None:
+    """A settings object is easily given for an environment."""
+    environ = {"AUTH_KEYS": f"a:HS256:{MASTER}"} | {name: value}
+
+    with pytest.raises(ConfigError, match="AUTH_KEYS"):
+        KeyRing.from_env("AUTH_KEYS", environ)
+
+
 def test_the_process_environment_is_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -407,7 +426,7 @@ STATED = dict(KEYS[0].secret_jwk())
         pytest.param("a:HS256", "", "kid:alg:base64", id="half"),
         pytest.param("a:HS256:!!!!", "", "cannot be read", id="alphabet"),
         pytest.param("a:HS256:ä", "", "not text", id="not-ascii"),
-        pytest.param("a:XX:AAAA", "", "Unknown algorithm", id="alg"),
+        pytest.param("a:XX:AAAA", "", "alg HS256, HS384 or HS512", id="alg"),
         pytest.param(f"a:HS256:{MASTER} " * 2, "", "share one kid", id="kid-twice"),
         pytest.param(
             f"a:HS256:{MASTER} b:HS256:{MASTER}", "", "one secret", id="secret-twice"
@@ -416,6 +435,20 @@ STATED = dict(KEYS[0].secret_jwk())
             f"a:HS256:{MASTER}", f"m:{MASTER}", "also a signing", id="two-uses"
         ),
         pytest.param(f"a:HS256:{MASTER}", "m", "kid:base64", id="master-form"),
+        pytest.param(f"HS256:{MASTER}:AAAA", "", "kid:alg:base64", id="misplaced"),
+        pytest.param(f"a:EdDSA:{MASTER}", "", "needs a key file", id="asymmetric"),
+        pytest.param(
+            f"a:HS256:{MASTER}",
+            " ".join(f"m:{each.secret_jwk()['k']}" for each in SECRETS[:2]),
+            "share one kid",
+            id="master-kid-twice",
+        ),
+        pytest.param(
+            f"a:HS256:{MASTER}",
+            write_ring(ring(SIGNING)),
+            "HMAC keys alone",
+            id="masters-asymmetric",
+        ),
         pytest.param("x " * 200, "", "more than", id="many"),
         pytest.param("{", "", "cannot be read", id="json"),
         pytest.param('{"keys":[]}', "", "1 to 100", id="no-keys"),

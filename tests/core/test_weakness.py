@@ -316,6 +316,7 @@ def test_sound_moduli_pass() -> None:
         (2048, 65_535, "exponent"),
         (2048, 3, "exponent"),
         (2048, 65_538, "exponent"),
+        (2048, 2**64 + 1, "exponent"),
     ],
 )
 def test_sizes_and_exponents_have_limits(bits: int, exponent: int, fault: str) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from resilient_auth.core import base64url
+from resilient_auth.core.algorithms import ALGORITHMS
 from resilient_auth.core.entries import SIGNING, STATES, Entry
 from resilient_auth.core.keys import Key
+from resilient_auth.core.masters import own_masters
 from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.text import read_object
 from resilient_auth.errors import ConfigError
@@ -20,7 +22,7 @@ def read_ring(text: str, refresh: str = "") -> KeyRing:
     """Return the ring in *text*; `KeyRing.from_text` tells the forms."""
     if not isinstance(text, str) or not isinstance(refresh, str):
         raise ConfigError("Keys are read from text.")
-    masters = dict(_read_master(each) for each in _listed(refresh, "refresh secrets"))
+    masters = _read_masters(refresh)
     if not text.lstrip().startswith("{"):
         keys = [_read_secret(each) for each in _listed(text, "keys")]
         return KeyRing(keys, masters)
@@ -108,7 +110,26 @@ def _read_secret(text: str) -> Key:
     alg, other, said = rest.partition(":")
     if not (kid and colon and other and said):
         raise ConfigError("A key is written kid:alg:base64, or as a JWK set.")
+    row = ALGORITHMS.get(alg)
+    if row is None or row.size is None:  # not quoted: it may be the secret, misplaced
+        raise ConfigError(
+            "A key is written kid:alg:base64 with alg HS256, HS384 or HS512; any other "
+            "algorithm needs a key file (resilient-auth keys generate)."
+        )
     return Key.from_secret(_bytes(said, "a secret"), alg=alg, kid=kid)
+
+
+def _read_masters(text: str) -> dict[str, bytes]:
+    """Return the masters in *text*: a list, or a key file of HMAC secrets."""
+    if text.lstrip().startswith("{"):
+        ring = read_ring(text)
+        if not ring.signing.is_symmetric:
+            raise ConfigError("A key file of refresh secrets holds HMAC keys alone.")
+        return own_masters(ring.entries)
+    read = [_read_master(each) for each in _listed(text, "refresh secrets")]
+    if len(dict(read)) != len(read):
+        raise ConfigError("Two refresh secrets share one kid; rename one.")
+    return dict(read)
 
 
 def _read_master(text: str) -> tuple[str, bytes]:

@@ -93,6 +93,7 @@ class KeyRing:
         A key file is a JWK set with private members whose keys carry ``ra_state`` and
         ``ra_since``. A list is ``kid:alg:base64`` of HMAC secrets, and *refresh*
         ``kid:base64`` of masters, separated by commas or white space, newest last.
+        *refresh* may also be a key file of HMAC secrets, which rotates like another.
         Raises `ConfigError`, quoting no secret.
         """
         from resilient_auth.core.keyfile import read_ring

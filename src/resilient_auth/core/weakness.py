@@ -64,8 +64,10 @@ def refuse_weak_rsa(modulus: int, exponent: int) -> None:
         raise ConfigError(
             f"An RSA key has 2048 to 8192 bits (RFC 7518 §3.3), this one {bits}."
         )
-    if exponent < 65_537 or exponent % 2 == 0:
-        raise ConfigError("The RSA key's public exponent is even, or below 65537.")
+    if not 65_537 <= exponent < 2**64 or exponent % 2 == 0:
+        raise ConfigError(
+            "The RSA key's public exponent is even, below 65537 or above 64 bits."
+        )
     if all(modulus % prime in subgroup for prime, subgroup in _ROCA):
         raise ConfigError(
             "The RSA key was made by a broken generator (ROCA, CVE-2017-15361) and can "
