@@ -9,6 +9,7 @@ the strictness that refuses them and not the signature.
 
 import base64
 import json
+import math
 import pickle
 import zlib
 from collections.abc import Callable, Iterable
@@ -617,6 +618,90 @@ def test_keys_that_are_not_loaded(build: Callable[[], object]) -> None:
         build()
 
     assert SECRET.decode() not in str(caught.value)
+
+
+RSA, EC = Key.generate("RS256", "r1").public_jwk(), Key.generate("ES256").public_jwk()
+OKP = KEYS["EdDSA"].secret_jwk()
+OCT = KEYS["HS256"].secret_jwk()
+
+
+def number(value: int) -> str:
+    """Return *value* as a JWK spells it."""
+    return encode_segment(value.to_bytes((value.bit_length() + 7) // 8)).decode()
+
+
+def roca() -> str:
+    """Return a modulus whose factors are powers of 65537 modulo small primes."""
+    small = math.prod(n for n in range(2, 168) if all(n % d for d in range(2, n)))
+    one, other = (pow(65537, power, small) + (small << 800) for power in (7, 11))
+    return number(one * other)
+
+
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        pytest.param(RSA | {"n": number(2**2046 + 1)}, id="K4-2047-bits"),
+        pytest.param(RSA | {"n": number(2**8192 + 1)}, id="K4-8193-bits"),
+        pytest.param(RSA | {"n": roca()}, id="K4-roca-CVE-2017-15361"),
+        pytest.param(RSA | {"e": number(3)}, id="K4-exponent-3"),
+        pytest.param(RSA | {"e": number(65_538)}, id="K4-exponent-even"),
+        pytest.param(RSA | {"e": number(2**64 + 1)}, id="K4-exponent-huge"),
+        pytest.param(EC | {"alg": "ES384"}, id="K5-curve-of-another-alg"),
+        pytest.param(EC | {"crv": "secp256k1"}, id="K5-secp256k1"),
+        pytest.param(EC | {"crv": "P-521"}, id="K5-crv-is-not-the-points"),
+        pytest.param(EC | {"y": EC["x"]}, id="K5-not-on-the-curve"),
+        pytest.param(
+            OKP | {"x": Key.generate("EdDSA").public_jwk()["x"]}, id="K5-d-is-not-xs"
+        ),
+        pytest.param(RSA | {"use": "enc"}, id="K6-use-enc"),
+        pytest.param(RSA | {"key_ops": ["encrypt"]}, id="K6-encrypt"),
+        pytest.param(RSA | {"key_ops": ["sign"]}, id="K6-public-signs"),
+        pytest.param(RSA | {"key_ops": ["verify", "verify"]}, id="K6-twice"),
+        pytest.param(RSA | {"key_ops": "verify"}, id="K6-text"),
+        pytest.param(OKP | {"key_ops": ["verify"]}, id="K6-private-verifies"),
+        pytest.param(OCT | {"key_ops": ["sign"]}, id="K6-secret-signs-only"),
+        pytest.param(RSA | {"alg": None}, id="K7-rsa-without-alg"),
+        pytest.param(OCT | {"alg": None}, id="K7-secret-without-alg"),
+        pytest.param(RSA | {"alg": "ES256"}, id="K7-kty-against-alg"),
+        pytest.param(RSA | {"kty": "EC"}, id="K7-alg-against-kty"),
+        pytest.param(RSA | {"alg": "HS256"}, id="K7-rsa-as-hmac-CVE-2022-29217"),
+        pytest.param(OKP | {"alg": "none"}, id="K7-none"),
+    ],
+)
+def test_jwks_that_contradict_themselves(jwk: dict[str, Any]) -> None:
+    """K4-K7: a weak number, or a key that says two things, is not loaded."""
+    with pytest.raises(ConfigError) as caught:
+        Key.from_jwk(jwk)
+
+    assert OKP["d"] not in str(caught.value)
+    assert OCT["k"] not in str(caught.value)
+
+
+def test_k7_the_configured_algorithm_is_the_only_one() -> None:
+    """Both may name it, but not two different ones."""
+    assert "RS256" == Key.from_jwk(RSA, alg="RS256").alg
+    with pytest.raises(ConfigError, match="configured"):
+        Key.from_jwk(RSA, alg="PS256")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param([RSA, EC | {"kid": RSA["kid"]}], id="K8-kid-twice"),
+        pytest.param([RSA, OCT], id="K8-secret-beside-public"),
+        pytest.param([RSA, OKP], id="K9-private"),
+        pytest.param([RSA, {"kty": "oct"}], id="K9-oct"),
+        *(
+            pytest.param([EC, RSA | {name: "AQ"}], id=f"K9-{name}")
+            for name in ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+        ),
+    ],
+)
+def test_sets_that_are_not_believed(keys: list[dict[str, Any]]) -> None:
+    """K8, K9: one such key, and the whole set is refused."""
+    assert 2 == len(read_jwks(json.dumps({"keys": [RSA, EC]}).encode()))
+    with pytest.raises(ConfigError):
+        read_jwks(json.dumps({"keys": keys}).encode())
 
 
 def test_k10_no_purpose_shares_a_secret() -> None:
