@@ -179,6 +179,23 @@ def test_check_sees_who_can_read(shell: Shell) -> None:
     assert "chmod 600" in result.output
 
 
+@pytest.mark.parametrize("command", ["rotate", "retire"])
+def test_an_open_file_is_not_closed_in_silence(shell: Shell, command: str) -> None:
+    """The new file is for the owner alone, so nobody would hear of the old one."""
+    shell.run("generate")
+    shell.file.chmod(0o644)
+    before = shell.file.read_text()
+    said = ["retire", shell.ring().signing.kid] if command == "retire" else [command]
+    result = shell.run(*said)
+
+    assert 2 == result.exit_code
+    assert "Others may read" in result.output
+    assert before == shell.file.read_text()
+
+    shell.file.chmod(0o600)
+    assert 0 == shell.run(*said).exit_code
+
+
 def test_check_says_what_comes_next_and_when(shell: Shell) -> None:
     """The operator need not know the rules by heart."""
     shell.run("generate")

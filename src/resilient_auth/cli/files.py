@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from resilient_auth.errors import ConfigError
@@ -19,32 +20,40 @@ def read_secret_file(path: Path) -> str:
         raise ConfigError(f"{path} is not UTF-8.") from None
 
 
-def write_secret_file(path: Path, text: str, *, replace: bool) -> None:
+def rewrite(path: Path, compose: Callable[[], str]) -> str:
     """
-    Write *text* to *path* with mode 0600; a crash leaves the old file or the new one.
+    Write what *compose* returns to *path*, mode 0600, and return it.
 
-    Two writers at once are refused, since the second would undo what the first did.
-    Raises `ConfigError` if the file is there and *replace* was not said.
+    *compose* is called once no other command can write, so what it reads is what is
+    replaced: a second writer is refused, since it would undo what the first one did.
+    If it raises, or the disk is full, the file stays as it was. A link stays a link.
+    Raises `ConfigError`.
     """
-    if path.exists() and not replace:
-        raise ConfigError(
-            f"{path} exists; --force replaces it, and logs everybody out."
-        )
-    beside = path.with_name(f"{path.name}.new")
+    real = Path(os.path.realpath(path))
+    beside = real.with_name(f"{real.name}.new")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
     except FileExistsError:
         raise ConfigError(
             f"{beside} exists: another command is writing, or one was cut off. If none "
-            "runs, remove that file."
+            "is running, delete it."
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}.") from None
+    try:
+        text = compose()
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(text.encode("utf-8"))
+        os.fsync(descriptor)
+        beside.replace(real)
+    except BaseException as error:
+        beside.unlink(missing_ok=True)  # it may hold secrets
+        if isinstance(error, OSError):
+            raise ConfigError(f"{path}: {error.strerror}.") from None
+        raise
+    finally:
+        os.close(descriptor)
+    return text
 
 
 def is_open_to_others(path: Path) -> bool:

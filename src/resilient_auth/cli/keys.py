@@ -12,7 +12,7 @@ import click
 from resilient_auth.cli.files import (
     is_open_to_others,
     read_secret_file,
-    write_secret_file,
+    rewrite,
 )
 from resilient_auth.clock import SystemClock
 from resilient_auth.core.algorithms import ALGORITHMS
@@ -68,8 +68,15 @@ def generate(file: Path, alg: str | None, *, force: bool, stdout: bool) -> None:
     if stdout:
         click.echo(write_ring(ring), nl=False)
         return
-    write_secret_file(file, write_ring(ring), replace=force)
-    _show(ring)
+
+    def made() -> str:
+        if file.exists() and not force:
+            raise ConfigError(
+                f"{file} exists; --force replaces it, and logs everybody out."
+            )
+        return write_ring(ring)
+
+    _show(rewrite(file, made))
 
 
 @keys.command()
@@ -83,12 +90,13 @@ def rotate(file: Path, alg: str | None) -> None:
     Each step needs the services to read the file again. A step that comes too early is
     refused, with the time from which on it is safe.
     """
-    ring = KeyRing.from_text(read_secret_file(file))
-    waiting = [each.key for each in ring.entries if each.state == ANNOUNCED]
-    key = waiting[0] if waiting else Key.generate(alg or ring.signing.alg)
-    ring = ring.rotate(key, _now())
-    write_secret_file(file, write_ring(ring), replace=True)
-    _show(ring)
+
+    def step(ring: KeyRing) -> KeyRing:
+        waiting = [each.key for each in ring.entries if each.state == ANNOUNCED]
+        key = waiting[0] if waiting else Key.generate(alg or ring.signing.alg)
+        return ring.rotate(key, _now())
+
+    _change(file, step)
 
 
 @keys.command()
@@ -102,12 +110,13 @@ def retire(file: Path, kid: str) -> None:
     What it signed is refused as soon as the services have read the file. If it signs,
     the announced key takes its place, or a new one.
     """
-    ring = KeyRing.from_text(read_secret_file(file))
-    ready = any(each.state == ANNOUNCED for each in ring.entries)
-    successor = None if ready else Key.generate(ring.signing.alg)
-    ring = ring.retire(kid, _now(), successor=successor)
-    write_secret_file(file, write_ring(ring), replace=True)
-    _show(ring)
+
+    def step(ring: KeyRing) -> KeyRing:
+        ready = any(each.state == ANNOUNCED for each in ring.entries)
+        successor = None if ready else Key.generate(ring.signing.alg)
+        return ring.retire(kid, _now(), successor=successor)
+
+    _change(file, step)
 
 
 @keys.command()
@@ -115,10 +124,9 @@ def retire(file: Path, kid: str) -> None:
 @_told
 def check(file: Path) -> None:
     """Say what each key of FILE does; status 1 if others can read the file."""
-    ring = KeyRing.from_text(read_secret_file(file))
-    _show(ring)
+    _show(read_secret_file(file))
     if is_open_to_others(file):
-        click.echo(f"Others may read {file}: chmod 600 it, and rotate.", err=True)
+        click.echo(_open_to_others(file), err=True)
         raise SystemExit(1)
 
 
@@ -131,7 +139,24 @@ def jwks(file: Path) -> None:
     click.echo(json.dumps(ring.jwks(), indent=2))
 
 
-def _show(ring: KeyRing) -> None:
+def _change(file: Path, step: Callable[[KeyRing], KeyRing]) -> None:
+    """Write FILE as it is after *step*; no other command may come between."""
+
+    def changed() -> str:
+        text = read_secret_file(file)
+        if is_open_to_others(file):  # the new file is not: nobody would notice any more
+            raise ConfigError(_open_to_others(file))
+        return write_ring(step(KeyRing.from_text(text)))
+
+    _show(rewrite(file, changed))
+
+
+def _open_to_others(file: Path) -> str:
+    return f"Others may read {file}: chmod 600 it, and retire its keys."
+
+
+def _show(text: str) -> None:
+    ring = KeyRing.from_text(text)
     for key in ring.keys:
         click.echo(f"{key.kid}  {key.alg}\n    {ring.explain(key.kid)}")
 
