@@ -124,6 +124,92 @@ def test_a_rotation_goes_in_steps_that_wait(shell: Shell) -> None:
     assert [SIGNING, ANNOUNCED] == shell.states()
 
 
+LONGER = ("--max-ttl", "172800", "--leeway", "60", "--reload", "1800")
+
+
+def test_longer_lives_are_waited_for(shell: Shell) -> None:
+    """They are in the file, so no later command can forget them."""
+    shell.run("generate", *LONGER)
+    shell.run("rotate")
+    shell.now += 2_100
+    shell.run("rotate")
+    said = shell.run("check").output
+    shell.now += 1_800 + 172_800 + 60 - 1
+    shell.run("rotate")
+    assert [VERIFY_ONLY, SIGNING, ANNOUNCED] == shell.states()
+
+    shell.now += 2_100
+    shell.run("rotate")
+    assert [VERIFY_ONLY, SIGNING] == shell.states()
+    assert "It may go from 2027-01-17T09:06:00Z on" in said
+
+
+def test_a_slow_deployment_is_waited_for(shell: Shell) -> None:
+    """Half an hour, until the last process knows the announced key."""
+    shell.run("generate", "--reload", "1800")
+    shell.run("rotate")
+    shell.now += 2_099
+    early = shell.run("rotate")
+
+    assert 2 == early.exit_code
+    assert "(in 1 s)" in early.output
+
+
+def test_longer_sessions_keep_their_master(shell: Shell) -> None:
+    """An HMAC key masters refresh tokens: gone too early, it logs everybody out."""
+    shell.run("generate", "--alg", "HS256", "--absolute", "7776000")
+    shell.run("rotate")
+    shell.now += 600
+    shell.run("rotate")
+    shell.now += 7_776_000
+    shell.run("rotate")
+    assert [VERIFY_ONLY, SIGNING, ANNOUNCED] == shell.states()
+
+
+def test_the_default_lives_are_not_written(shell: Shell) -> None:
+    """Most files hold keys, and nothing that could be read as one more thing to set."""
+    shell.run("generate", "--max-ttl", "86400")
+
+    assert {"keys", "ra_refresh"} == set(json.loads(shell.file.read_text()))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("--max-ttl", "0"),
+        ("--leeway", "301"),
+        ("--absolute", "-1"),
+        ("--reload", "-1"),
+        ("--reload", "9" * 30),
+        ("--max-ttl", "9" * 30),
+        ("--absolute", "9" * 30),
+    ],
+    ids=" ".join,
+)
+def test_a_life_that_cannot_be_is_one_line(shell: Shell, said: tuple[str, str]) -> None:
+    """The policies say what they say in a service."""
+    result = shell.run("generate", *said)
+
+    assert 2 == result.exit_code
+    assert 1 == result.output.count("\n")
+    assert not shell.file.exists()
+
+
+@pytest.mark.parametrize(
+    "said", [7, [], None, {"announce": 1}, {"master": "9"}, {"verify_only": -1}]
+)
+@pytest.mark.parametrize("command", ["rotate", "check"])
+def test_damaged_stays_are_one_line(shell: Shell, command: str, said: object) -> None:
+    """Taken for the default ones, they would let a key go too early."""
+    shell.run("generate")
+    document = json.loads(shell.file.read_text())
+    shell.file.write_text(json.dumps(document | {"ra_stays": said}))
+    result = shell.run(command)
+
+    assert 2 == result.exit_code
+    assert 1 == result.output.count("\n")
+
+
 def test_masters_stay_over_a_rotation(shell: Shell) -> None:
     """Nobody is logged out because the access tokens get a new key."""
     shell.run("generate", "--alg", "ES256")

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import click
 
@@ -16,17 +16,26 @@ from resilient_auth.cli.files import (
 )
 from resilient_auth.clock import SystemClock
 from resilient_auth.core.algorithms import ALGORITHMS
+from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.entries import ANNOUNCED, SIGNING, Entry
-from resilient_auth.core.keyfile import write_ring
+from resilient_auth.core.keyfile import read_stays, write_ring
 from resilient_auth.core.keys import Key
 from resilient_auth.core.ring import KeyRing
+from resilient_auth.core.sessions import SessionPolicy
+from resilient_auth.core.stays import RELOAD, Stays
 from resilient_auth.errors import ConfigError
 
 P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., object])
 _File = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _Alg = click.option(
     "--alg", type=click.Choice(list(ALGORITHMS)), help="The algorithm of the new key."
 )
+
+
+def _life(name: str, default: int, what: str) -> Callable[[F], F]:
+    """Return the option of a time in seconds, which decides how long a step waits."""
+    return click.option(name, default=default, show_default=True, help=what)
 
 
 def _told(command: Callable[P, None]) -> Callable[P, None]:
@@ -58,15 +67,27 @@ def keys() -> None:
 @_Alg
 @click.option("--force", is_flag=True, help="Replace the file; logs everybody out.")
 @click.option("--stdout", is_flag=True, help="Print the secrets; write no file.")
+@_life("--max-ttl", 86_400, "Your TokenPolicy's.")
+@_life("--leeway", 30, "Your TokenPolicy's.")
+@_life("--absolute", 2_592_000, "Your SessionPolicy's.")
+@_life("--reload", RELOAD, "How long until all processes have read a changed file.")
 @_told
-def generate(file: Path, alg: str | None, *, force: bool, stdout: bool) -> None:
-    """Make a new key FILE with one key, which signs from now on."""
+def generate(
+    file: Path, alg: str | None, *, force: bool, stdout: bool, **lives: int
+) -> None:
+    """
+    Make a new key FILE with one key, which signs from now on.
+
+    If tokens or sessions live for other times (seconds) than the default ones, say so:
+    each later step waits for them, so they are written into FILE.
+    """
+    stays = _stays(**lives)
     key = Key.generate(alg or "EdDSA")
     entry = Entry(key, SIGNING, _now())
     masters = None if key.is_symmetric else {_dated("m"): secrets.token_bytes(32)}
     ring = KeyRing([entry], masters)
     if stdout:
-        click.echo(write_ring(ring), nl=False)
+        click.echo(write_ring(ring, stays), nl=False)
         return
 
     def made() -> str:
@@ -74,7 +95,7 @@ def generate(file: Path, alg: str | None, *, force: bool, stdout: bool) -> None:
             raise ConfigError(
                 f"{file} exists; --force replaces it, and logs everybody out."
             )
-        return write_ring(ring)
+        return write_ring(ring, stays)
 
     _show(rewrite(file, made))
 
@@ -91,10 +112,10 @@ def rotate(file: Path, alg: str | None) -> None:
     refused, with the time from which on it is safe.
     """
 
-    def step(ring: KeyRing) -> KeyRing:
+    def step(ring: KeyRing, stays: Stays) -> KeyRing:
         waiting = [each.key for each in ring.entries if each.state == ANNOUNCED]
         key = waiting[0] if waiting else Key.generate(alg or ring.signing.alg)
-        return ring.rotate(key, _now())
+        return ring.rotate(key, _now(), stays=stays)
 
     _change(file, step)
 
@@ -111,7 +132,7 @@ def retire(file: Path, kid: str) -> None:
     the announced key takes its place, or a new one.
     """
 
-    def step(ring: KeyRing) -> KeyRing:
+    def step(ring: KeyRing, _: Stays) -> KeyRing:
         ready = any(each.state == ANNOUNCED for each in ring.entries)
         successor = None if ready else Key.generate(ring.signing.alg)
         return ring.retire(kid, _now(), successor=successor)
@@ -139,14 +160,15 @@ def jwks(file: Path) -> None:
     click.echo(json.dumps(ring.jwks(), indent=2))
 
 
-def _change(file: Path, step: Callable[[KeyRing], KeyRing]) -> None:
+def _change(file: Path, step: Callable[[KeyRing, Stays], KeyRing]) -> None:
     """Write FILE as it is after *step*; no other command may come between."""
 
     def changed() -> str:
         text = read_secret_file(file)
         if is_open_to_others(file):  # the new file is not: nobody would notice any more
             raise ConfigError(_open_to_others(file))
-        return write_ring(step(KeyRing.from_text(text)))
+        stays = read_stays(text)
+        return write_ring(step(KeyRing.from_text(text), stays), stays)
 
     _show(rewrite(file, changed))
 
@@ -156,9 +178,18 @@ def _open_to_others(file: Path) -> str:
 
 
 def _show(text: str) -> None:
-    ring = KeyRing.from_text(text)
+    ring, stays = KeyRing.from_text(text), read_stays(text)
     for key in ring.keys:
-        click.echo(f"{key.kid}  {key.alg}\n    {ring.explain(key.kid)}")
+        click.echo(f"{key.kid}  {key.alg}\n    {ring.explain(key.kid, stays=stays)}")
+
+
+def _stays(*, max_ttl: int, leeway: int, absolute: int, reload: int) -> Stays:
+    """Return the stays under policies with these lives, which check themselves."""
+    policy = TokenPolicy(
+        issuer="-", audience="-", access_ttl=1, max_ttl=max_ttl, leeway=leeway
+    )
+    lives = SessionPolicy(idle=1, absolute=absolute, grace=0)
+    return Stays.of(policy, lives, reload=reload)
 
 
 def _now() -> int:

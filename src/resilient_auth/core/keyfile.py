@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from resilient_auth.core import base64url
@@ -11,6 +12,7 @@ from resilient_auth.core.entries import SIGNING, STATES, Entry
 from resilient_auth.core.keys import Key
 from resilient_auth.core.masters import own_masters
 from resilient_auth.core.ring import KeyRing
+from resilient_auth.core.stays import Stays
 from resilient_auth.core.text import read_object
 from resilient_auth.errors import ConfigError
 
@@ -36,8 +38,20 @@ def read_ring(text: str, refresh: str = "") -> KeyRing:
     return KeyRing(_entries(document), masters)
 
 
-def write_ring(ring: KeyRing) -> str:
-    """Return *ring* as the text of a key file, with every secret in it: guard it."""
+def read_stays(text: str) -> Stays:
+    """Return the stays that are written in a key file; the default ones if none are."""
+    said = _read_document(text).get("ra_stays", {})
+    if not isinstance(said, dict) or not said.keys() <= asdict(Stays()).keys():
+        raise ConfigError("ra_stays holds announced, verify_only and master.")
+    return Stays(**said)
+
+
+def write_ring(ring: KeyRing, stays: Stays | None = None) -> str:
+    """
+    Return *ring* as the text of a key file, with every secret in it: guard it.
+
+    *stays* are written for `read_stays`, unless they are the default ones.
+    """
     keys = []
     for entry in ring.entries:
         key = entry.key
@@ -55,6 +69,8 @@ def write_ring(ring: KeyRing) -> str:
             kid: base64url.encode(secret).decode("ascii")
             for kid, secret in masters.items()
         }
+    if stays is not None and stays != Stays():
+        document["ra_stays"] = asdict(stays)
     return json.dumps(document, indent=2) + "\n"
 
 
