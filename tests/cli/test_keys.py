@@ -222,6 +222,23 @@ def test_masters_stay_over_a_rotation(shell: Shell) -> None:
     assert before == shell.ring().masters("p")
 
 
+def test_masters_in_a_file_of_their_own_rotate_like_keys(shell: Shell) -> None:
+    """What the old master sealed is read until the last session of it has ended."""
+    shell.run("generate", "--no-refresh")
+    keys, shell.file = shell.file.read_text(), shell.file.with_name("refresh.json")
+    shell.run("generate", "--alg", "HS256")
+    orders = [list(KeyRing.from_text(keys, shell.file.read_text()).masters("p"))]
+    for wait in (0, 600, 2_592_330):
+        shell.now += wait
+        shell.run("rotate")
+        ring = KeyRing.from_text(keys, shell.file.read_text())
+        orders.append(list(ring.masters("p")))
+    old, new, third = orders[0][0], orders[1][0], orders[3][0]
+
+    assert [[old], [new, old], [old, new], [third, new]] == orders
+    assert 3 == len({old, new, third})
+
+
 @pytest.mark.parametrize("announced", [False, True])
 def test_a_leaked_key_goes_at_once(shell: Shell, announced: Any) -> None:
     """The announced key takes its place, or a new one."""

@@ -67,13 +67,20 @@ def keys() -> None:
 @_Alg
 @click.option("--force", is_flag=True, help="Replace the file; logs everybody out.")
 @click.option("--stdout", is_flag=True, help="Print the secrets; write no file.")
+@click.option("--no-refresh", is_flag=True, help="AUTH_KEYS_REFRESH has the masters.")
 @_life("--max-ttl", 86_400, "Your TokenPolicy's.")
 @_life("--leeway", 30, "Your TokenPolicy's.")
 @_life("--absolute", 2_592_000, "Your SessionPolicy's.")
 @_life("--reload", RELOAD, "How long until all processes have read a changed file.")
 @_told
 def generate(
-    file: Path, alg: str | None, *, force: bool, stdout: bool, **lives: int
+    file: Path,
+    alg: str | None,
+    *,
+    force: bool,
+    stdout: bool,
+    no_refresh: bool,
+    **lives: int,
 ) -> None:
     """
     Make a new key FILE with one key, which signs from now on.
@@ -83,9 +90,9 @@ def generate(
     """
     stays = _stays(**lives)
     key = Key.generate(alg or "EdDSA")
-    entry = Entry(key, SIGNING, _now())
-    masters = None if key.is_symmetric else {_dated("m"): secrets.token_bytes(32)}
-    ring = KeyRing([entry], masters)
+    has_masters = not (key.is_symmetric or no_refresh)
+    masters = {_dated("m"): secrets.token_bytes(32)} if has_masters else None
+    ring = KeyRing([Entry(key, SIGNING, _now())], masters)
     if stdout:
         click.echo(write_ring(ring, stays), nl=False)
         return
