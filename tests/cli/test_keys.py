@@ -51,6 +51,12 @@ class Shell:
         return found + list(document.get("ra_refresh", {}).values())
 
 
+def mac_of_newest(ring: KeyRing) -> bytes:
+    """Return what only the newest master of *ring* can write."""
+    masters = ring.masters("p")
+    return masters.mac(masters.kids[-1], b"x")
+
+
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """Return a shell beside an empty folder."""
@@ -66,7 +72,7 @@ def test_a_new_file_serves_a_service_at_once(shell: Shell, alg: str) -> None:
 
     assert (0, alg) == (result.exit_code, ring.signing.alg)
     assert "ann" == TokenVerifier(ring, POLICY).verify(token).subject
-    assert 32 == len(next(iter(ring.masters("p").values())))
+    assert 1 == len(ring.masters("p").kids)
     assert 0o600 == stat.S_IMODE(shell.file.stat().st_mode)
     assert [shell.file] == list(shell.file.parent.iterdir())
 
@@ -213,13 +219,13 @@ def test_damaged_stays_are_one_line(shell: Shell, command: str, said: object) ->
 def test_masters_stay_over_a_rotation(shell: Shell) -> None:
     """Nobody is logged out because the access tokens get a new key."""
     shell.run("generate", "--alg", "ES256")
-    before = shell.ring().masters("p")
+    before = shell.ring()
     shell.run("rotate", "--alg", "EdDSA")
     shell.now += 600
     shell.run("rotate")
 
     assert "EdDSA" == shell.ring().signing.alg
-    assert before == shell.ring().masters("p")
+    assert mac_of_newest(before) == mac_of_newest(shell.ring())
 
 
 def test_masters_in_a_file_of_their_own_rotate_like_keys(shell: Shell) -> None:
@@ -227,12 +233,12 @@ def test_masters_in_a_file_of_their_own_rotate_like_keys(shell: Shell) -> None:
     shell.run("generate", "--no-refresh")
     keys, shell.file = shell.file.read_text(), shell.file.with_name("refresh.json")
     shell.run("generate", "--alg", "HS256")
-    orders = [list(KeyRing.from_text(keys, shell.file.read_text()).masters("p"))]
+    orders = [[*KeyRing.from_text(keys, shell.file.read_text()).masters("p").kids]]
     for wait in (0, 600, 2_592_330):
         shell.now += wait
         shell.run("rotate")
         ring = KeyRing.from_text(keys, shell.file.read_text())
-        orders.append(list(ring.masters("p")))
+        orders.append([*ring.masters("p").kids])
     old, new, third = orders[0][0], orders[1][0], orders[3][0]
 
     assert [[old], [new, old], [old, new], [third, new]] == orders

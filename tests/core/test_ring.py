@@ -37,6 +37,12 @@ def states(given: KeyRing) -> dict[str, str]:
     return {each.key.kid: each.state for each in given.entries}
 
 
+def macs(given: KeyRing) -> dict[str, bytes]:
+    """Return what each master of a ring writes: equal for equal masters, in order."""
+    masters = given.masters("p")
+    return {kid: masters.mac(kid, b"x") for kid in masters.kids}
+
+
 # ------------------------------------------------------------------ the steps
 
 
@@ -81,14 +87,14 @@ def test_a_master_stays_as_long_as_a_session() -> None:
     assert own.rotate(SECRETS[2], later).find("s0") is not None
     assert own.rotate(SECRETS[2], NOW + STAYS.master).find("s0") is None
     assert apart.rotate(SECRETS[2], later).find("s0") is None
-    assert ["m"] == list(apart.rotate(SECRETS[2], later).masters("p"))
+    assert ["m"] == [*apart.rotate(SECRETS[2], later).masters("p").kids]
 
 
 def test_an_announced_secret_is_not_the_newest_master() -> None:
     """Other processes do not have it yet, and could not read what it seals."""
     announced = ring(SIGNING, ANNOUNCED, keys=SECRETS)
 
-    assert ["s1", "s0"] == list(announced.masters("p"))
+    assert ["s1", "s0"] == [*announced.masters("p").kids]
 
 
 def test_masters_of_their_own_stay_over_every_step() -> None:
@@ -97,7 +103,7 @@ def test_masters_of_their_own_stay_over_every_step() -> None:
     before = KeyRing([Entry(KEYS[0], SIGNING, NOW)], {"m": secret})
     after = before.rotate(KEYS[1], NOW).rotate(KEYS[1], NOW + 600)
 
-    assert before.masters("p") == after.masters("p")
+    assert macs(before) == macs(after)
 
 
 @pytest.mark.parametrize(
@@ -169,8 +175,8 @@ def test_given_masters_stay_whatever_they_are_called(kid: str) -> None:
     before = KeyRing([Entry(SECRETS[0], SIGNING, NOW)], {kid: secret})
     after = before.rotate(SECRETS[1], NOW)
 
-    assert before.masters("p") == after.masters("p")
-    assert before.masters("p") == KeyRing.from_text(write_ring(after)).masters("p")
+    assert macs(before) == macs(after)
+    assert macs(before) == macs(KeyRing.from_text(write_ring(after)))
 
 
 @pytest.mark.parametrize(
@@ -355,7 +361,7 @@ def test_a_ring_is_read_as_it_was_written(keys: list[Key]) -> None:
 
     assert states(before) == states(after)
     assert [NOW] * 3 == [each.since for each in after.entries]
-    assert before.masters("p") == after.masters("p")
+    assert macs(before) == macs(after)
     assert before.signing.verify(b"x", after.signing.sign(b"x"))
 
 
@@ -385,7 +391,7 @@ def test_the_environment_holds_keys_and_masters() -> None:
     given = KeyRing.from_env("AUTH_KEYS", environ)
 
     assert "k0" == given.signing.kid
-    assert ["m"] == list(given.masters("p"))
+    assert ["m"] == [*given.masters("p").kids]
 
 
 def test_masters_rotate_in_a_file_of_their_own() -> None:
@@ -393,8 +399,8 @@ def test_masters_rotate_in_a_file_of_their_own() -> None:
     apart = ring(VERIFY_ONLY, SIGNING, ANNOUNCED, keys=SECRETS)
     given = KeyRing.from_text(write_ring(ring(SIGNING)), write_ring(apart))
 
-    assert ["s0", "s2", "s1"] == list(given.masters("p"))
-    assert apart.masters("p") == given.masters("p")
+    assert ["s0", "s2", "s1"] == [*given.masters("p").kids]
+    assert macs(apart) == macs(given)
 
 
 @pytest.mark.parametrize("value", [7, None, b"a:HS256:AAAA"])

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from itsdangerous import Signer
 
 from resilient_auth import Key, KeyRing
+from resilient_auth.core.keys import derive
 from resilient_auth.core.signing import PURPOSE, CsrfTokens
 
 SECRET = b"k7#Qw9!zLp2@Xv5$Rt8%Ny3^Mc6&Bd1*"
 OTHER = b"Zx0-Ui4+Ge7=Hs2~Jf5|Va8:Ob1;Yk3,"
 MASTERS = KeyRing([Key.from_secret(SECRET, kid="a")]).masters(PURPOSE)
+MASTER = derive(SECRET, PURPOSE)
 TOKENS = CsrfTokens(MASTERS)
 SID = "s" * 32
 WORD = string.ascii_letters + string.digits + "-_"
@@ -78,15 +80,15 @@ def test_a_new_secret_signs_and_an_old_one_checks() -> None:
 @pytest.mark.parametrize(
     "signer",
     [
-        pytest.param(Signer(MASTERS["a"]), id="defaults"),
-        pytest.param(Signer(MASTERS["a"], digest_method=hashlib.sha256), id="salt"),
+        pytest.param(Signer(MASTER), id="defaults"),
+        pytest.param(Signer(MASTER, digest_method=hashlib.sha256), id="salt"),
         pytest.param(
-            Signer(MASTERS["a"], salt=b"itsdangerous.Signer", key_derivation="hmac"),
+            Signer(MASTER, salt=b"itsdangerous.Signer", key_derivation="hmac"),
             id="starlette-session",
         ),
         pytest.param(
             Signer(
-                MASTERS["a"],
+                MASTER,
                 salt=b"resilient-auth csrf v1",
                 key_derivation="none",
                 digest_method=hashlib.sha256,

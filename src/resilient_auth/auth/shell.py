@@ -96,8 +96,8 @@ class Shell:
         self._listeners = listeners_of(listeners)
         self.clock: Clock = SystemClock() if clock is None else clock
         self._masters = ring.masters(refresh.PURPOSE)
-        self._newest = list(self._masters)[-1]
-        self._tickets = Seal(ring.masters(tickets.PURPOSE).values(), tickets.PURPOSE)
+        self._newest = self._masters.kids[-1]
+        self._tickets = Seal(ring.masters(tickets.PURPOSE), tickets.PURPOSE)
         self._issuer = TokenIssuer(ring, policy, clock=self.clock)
         self._verifier = TokenVerifier(ring, policy, clock=self.clock)
         self._revocations = Revocations(policy, self._lives, self.clock)

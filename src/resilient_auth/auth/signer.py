@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core.keys import derive
+from resilient_auth.core.macs import Masters
 from resilient_auth.core.seals import Seal, Sealed, refuse_seal
 from resilient_auth.core.text import is_identifier
 from resilient_auth.core.weakness import refuse_weak
@@ -36,8 +37,9 @@ class Signer:
             if not isinstance(secret, bytes):
                 raise ConfigError("A secret is bytes; encode or decode it first.")
             refuse_weak(secret, 32)
-        keys = [derive(secret, f"signer {purpose}") for secret in secrets]
-        self._seal = Seal(keys, purpose)
+        derived = [derive(secret, f"signer {purpose}") for secret in secrets]
+        masters = Masters({str(n): each for n, each in enumerate(derived)})
+        self._seal = Seal(masters, purpose)
         self._clock = clock or SystemClock()
 
     def sign(self, value: str, *, max_age: int) -> str:

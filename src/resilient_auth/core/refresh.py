@@ -22,11 +22,11 @@ grace ago and its return is theft, not a slow tab. The exhaustive proof stands i
 
 import hmac
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
 from resilient_auth.core.jws import encode_segment
+from resilient_auth.core.macs import Masters
 from resilient_auth.core.sessions import Session, end_of
 from resilient_auth.errors import Refused
 
@@ -47,14 +47,14 @@ class Presented:
     generation: int
 
 
-def write_refresh(presented: Presented, masters: Mapping[str, bytes]) -> str:
+def write_refresh(presented: Presented, masters: Masters) -> str:
     """Return the one refresh token of *presented*; the same input, the same token."""
     said = f"rt1.{presented.kid}.{presented.session_id}.{presented.generation}"
-    mac = hmac.digest(masters[presented.kid], said.encode("ascii"), "sha256")
+    mac = masters.mac(presented.kid, said.encode("ascii"))
     return f"{said}.{encode_segment(mac).decode('ascii')}"
 
 
-def read_refresh(token: str, masters: Mapping[str, bytes]) -> Presented:
+def read_refresh(token: str, masters: Masters) -> Presented:
     """
     Return what *token* says, once its MAC holds; touches no store.
 

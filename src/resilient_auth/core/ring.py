@@ -33,6 +33,7 @@ from resilient_auth.core.entries import (
     signing_key,
 )
 from resilient_auth.core.keys import Key, derive
+from resilient_auth.core.macs import Masters
 from resilient_auth.core.masters import checked_secrets, own_masters
 from resilient_auth.core.stays import Stays
 from resilient_auth.errors import ConfigError
@@ -126,9 +127,9 @@ class KeyRing:
         """Return the key called *kid*, or None."""
         return self._by_kid.get(kid)
 
-    def masters(self, purpose: str) -> Mapping[str, bytes]:
+    def masters(self, purpose: str) -> Masters:
         """
-        Return 32-byte secrets for *purpose* by kid, newest last (HKDF, RFC 5869).
+        Return the secrets of *purpose* by kid, newest last (HKDF, RFC 5869): opaque.
 
         No two purposes share a secret, and none is a key of the ring. Raises
         `ConfigError` if the ring is asymmetric and has no ``refresh_secrets``.
@@ -138,7 +139,7 @@ class KeyRing:
                 f"A ring of {self.signing.alg} keys needs refresh_secrets="
                 "{kid: bytes} to master refresh and CSRF tokens."
             )
-        return MappingProxyType(
+        return Masters(
             {kid: derive(master, purpose) for kid, master in self._masters.items()}
         )
 

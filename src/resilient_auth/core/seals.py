@@ -7,15 +7,13 @@ signs; its lenient reading (padding, foreign characters, four last characters) i
 behind a strict form, so one seal has one spelling.
 """
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from itsdangerous import Signer as Itsdangerous
-
 from resilient_auth.core.jws import decode_segment, encode_segment
+from resilient_auth.core.macs import Masters
 from resilient_auth.core.text import is_date, is_identifier, read_object, write_object
 from resilient_auth.errors import Refused
 
@@ -34,20 +32,15 @@ class Sealed:
 
 class Seal:
     """
-    Signs and opens for one *purpose*; the newest (last) secret signs, all open.
+    Signs and opens for one *purpose*; the newest (last) master signs, all open.
 
-    *secrets* are used as they are: they must belong to this purpose alone.
+    *masters* must belong to this purpose alone.
     """
 
     __slots__ = ("_signer",)
 
-    def __init__(self, secrets: Iterable[bytes], purpose: str) -> None:
-        self._signer = Itsdangerous(
-            list(secrets),
-            salt=f"resilient-auth seal v1 {purpose}".encode(),
-            key_derivation="hmac",
-            digest_method=hashlib.sha256,
-        )
+    def __init__(self, masters: Masters, purpose: str) -> None:
+        self._signer = masters.signer(f"resilient-auth seal v1 {purpose}".encode())
 
     def write(
         self, value: Mapping[str, object], *, token_id: str, expires_at: int

@@ -1,11 +1,9 @@
 """How is a page tied to its session? CSRF tokens: a MAC over the session id alone."""
 
-import hashlib
 import re
-from collections.abc import Mapping
+from typing import NoReturn
 
-from itsdangerous import Signer
-
+from resilient_auth.core.macs import Masters
 from resilient_auth.core.text import is_identifier
 
 PURPOSE = "csrf"
@@ -18,19 +16,13 @@ class CsrfTokens:
     Issues and checks CSRF tokens; the newest secret signs, all check.
 
     A token survives rotation and a reload after expiry, since it names the session
-    and nothing else. *secrets* are those of ``KeyRing.masters("csrf")``.
+    and nothing else. *masters* are those of ``KeyRing.masters("csrf")``.
     """
 
     __slots__ = ("_signer",)
 
-    def __init__(self, secrets: Mapping[str, bytes]) -> None:
-        # itsdangerous' own defaults are SHA-1 and a salt that other signers share.
-        self._signer = Signer(
-            list(secrets.values()),
-            salt=b"resilient-auth csrf v1",
-            key_derivation="hmac",
-            digest_method=hashlib.sha256,
-        )
+    def __init__(self, masters: Masters) -> None:
+        self._signer = masters.signer(b"resilient-auth csrf v1")
 
     def issue(self, session_id: str) -> str:
         """Return the token of *session_id*; the same as long as the secret is."""
@@ -41,3 +33,6 @@ class CsrfTokens:
         if not is_identifier(session_id) or not _FORM.fullmatch(token):
             return False
         return self._signer.verify_signature(session_id.encode(), token.encode("ascii"))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("CsrfTokens are not pickled or copied; build them anew.")
