@@ -15,7 +15,14 @@ from resilient_auth.auth.callbacks import (
     as_on_refresh,
 )
 from resilient_auth.auth.revocation import AsyncRevocationView, RevocationView
-from resilient_auth.auth.shell import KEEP_ENDED, Principal, Shell, Tokens, id_text
+from resilient_auth.auth.shell import (
+    KEEP_ENDED,
+    ROOM_TO_LIVE,
+    Principal,
+    Shell,
+    Tokens,
+    id_text,
+)
 from resilient_auth.auth.signer import Signer
 from resilient_auth.clock import Clock
 from resilient_auth.core.claims import TokenPolicy
@@ -74,7 +81,8 @@ class Auth(Shell):
         session = self._new_session(
             subject, claims, device=device, amr=amr, remember=remember
         )
-        tokens = self._with_room(self._tokens(session, "issued", session.auth_time))
+        self._check_room(session, session.auth_time, room=ROOM_TO_LIVE)
+        tokens = self._tokens(session, "issued", session.auth_time)
         self._store.open(session)
         self._tell_opened(session)
         if self._lives.max_per_subject is not None:
@@ -101,7 +109,9 @@ class Auth(Shell):
         Exchange *refresh_token* for new tokens; safe to race and to repeat.
 
         Raises `Refused`, or `Unavailable` when the store is down: then the same token
-        may be presented again and nothing was lost. Source: RFC 9700 §4.14.2.
+        may be presented again and nothing was lost. Raises `ValueError` if no token
+        can carry the session's claims any more, since a new policy allows less; then
+        the session ends. Source: RFC 9700 §4.14.2.
         """
         presented, now = self._presented(refresh_token), self.now()
         claims = self._next_claims(presented, now)
@@ -118,7 +128,11 @@ class Auth(Shell):
         )
         if row is not None:
             self._tell_of(SessionRotated, row, now)
-            return self._tokens(row, "rotated", now)
+            try:
+                return self._tokens(row, "rotated", now)
+            except ValueError:  # left as it is, the next try would look like a theft
+                self.revoke(row.id, reason="claims_too_long")
+                raise
         row = self._store.find(presented.session_id)
         verdict = judge(row, presented.generation, now=now, grace=self._lives.grace)
         if row is not None and isinstance(verdict, Reused):
@@ -283,7 +297,8 @@ class AsyncAuth(Shell):
         session = self._new_session(
             subject, claims, device=device, amr=amr, remember=remember
         )
-        tokens = self._with_room(self._tokens(session, "issued", session.auth_time))
+        self._check_room(session, session.auth_time, room=ROOM_TO_LIVE)
+        tokens = self._tokens(session, "issued", session.auth_time)
         await self._store.open(session)
         self._tell_opened(session)
         if self._lives.max_per_subject is not None:
@@ -310,7 +325,9 @@ class AsyncAuth(Shell):
         Exchange *refresh_token* for new tokens; safe to race and to repeat.
 
         Raises `Refused`, or `Unavailable` when the store is down: then the same token
-        may be presented again and nothing was lost. Source: RFC 9700 §4.14.2.
+        may be presented again and nothing was lost. Raises `ValueError` if no token
+        can carry the session's claims any more, since a new policy allows less; then
+        the session ends. Source: RFC 9700 §4.14.2.
         """
         presented, now = self._presented(refresh_token), self.now()
         claims = await self._next_claims(presented, now)
@@ -327,7 +344,11 @@ class AsyncAuth(Shell):
         )
         if row is not None:
             self._tell_of(SessionRotated, row, now)
-            return self._tokens(row, "rotated", now)
+            try:
+                return self._tokens(row, "rotated", now)
+            except ValueError:  # left as it is, the next try would look like a theft
+                await self.revoke(row.id, reason="claims_too_long")
+                raise
         row = await self._store.find(presented.session_id)
         verdict = judge(row, presented.generation, now=now, grace=self._lives.grace)
         if row is not None and isinstance(verdict, Reused):

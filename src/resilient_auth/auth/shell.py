@@ -45,7 +45,11 @@ from resilient_auth.events import (
 #: Seconds for which an ended session stays stored, so that it can say why it ended.
 KEEP_ENDED = 90_000  # a day, which an access token may live, and the leeway
 #: Bytes that an access token may still grow by: ``gen`` counts up to 15 digits.
-_ROOM = 20
+_ROOM_TO_COUNT = 20
+#: The same over the life of a session whose claims nobody asks for again: from an
+#: HS256 key to an RS256 one whose id is a thumbprint, or between any two RSA sizes up
+#: to 4096 bits.
+ROOM_TO_LIVE = _ROOM_TO_COUNT + 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,18 +251,13 @@ class Shell:
     ) -> Mapping[str, Any]:
         """Return what ``on_refresh`` *said*, once a token is known to carry it."""
         claims = checked_extra(said)
-        self._with_room(self._tokens(replace(row, claims=claims), "rotated", now))
+        self._check_room(replace(row, claims=claims), now, room=_ROOM_TO_COUNT)
         return claims
 
-    def _with_room(self, tokens: Tokens) -> Tokens:
-        """Return *tokens*; `ValueError` if later ones of the session may not fit."""
-        longest = min(self._policy.max_issued_bytes, self._policy.max_token_bytes)
-        if len(tokens.access_token) + _ROOM > longest:
-            raise ValueError(
-                f"The claims leave no room for a count of rotations in {longest} bytes "
-                "(max_issued_bytes, max_token_bytes). Put fewer claims into it."
-            )
-        return tokens
+    def _check_room(self, session: Session, now: int, *, room: int) -> None:
+        """Raise `ValueError` if later tokens of *session* may not fit."""
+        claims, _ = self._access_claims(session, now)
+        self._issuer.check(claims, room=room)
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -310,6 +309,18 @@ class Shell:
     def _tokens(self, session: Session, rotation: str, now: int) -> Tokens:
         if session.kid not in self._masters:
             raise Unavailable(reason="the session moved to a key this process lacks")
+        claims, expires_at = self._access_claims(session, now)
+        said = Presented(session.kid, session.id, session.generation)
+        return Tokens(
+            access_token=self._issuer.sign(claims),
+            refresh_token=write_refresh(said, self._masters),
+            access_expires_at=expires_at,
+            session=session,
+            rotation=rotation,
+        )
+
+    def _access_claims(self, session: Session, now: int) -> tuple[dict[str, Any], int]:
+        """Return what an access token of *session* says, and when it expires."""
         expires_at = min(now + self._policy.access_ttl, session.ends_at())
         claims = compose(
             session.subject,
@@ -324,14 +335,7 @@ class Shell:
             "auth_time": session.auth_time,
             "amr": session.amr,
         }
-        said = Presented(session.kid, session.id, session.generation)
-        return Tokens(
-            access_token=self._issuer.sign(claims),
-            refresh_token=write_refresh(said, self._masters),
-            access_expires_at=expires_at,
-            session=session,
-            rotation=rotation,
-        )
+        return claims, expires_at
 
     def _settle(
         self,

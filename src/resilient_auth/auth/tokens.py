@@ -41,6 +41,8 @@ class TokenIssuer:
         self._ring = ring
         self._policy = policy
         self._clock = clock or SystemClock()
+        # Of one key all headers and all signatures are of one length.
+        self._around = len(sign_jws(b"", ring.signing, typ=ACCESS_TOKEN_TYPE))
 
     def issue(
         self,
@@ -70,15 +72,23 @@ class TokenIssuer:
 
     def sign(self, claims: Mapping[str, object]) -> str:
         """Return composed *claims* signed; `ValueError` if the token is too long."""
+        payload = self._payload(claims)
+        return sign_jws(payload, self._ring.signing, typ=ACCESS_TOKEN_TYPE)
+
+    def check(self, claims: Mapping[str, object], *, room: int = 0) -> None:
+        """Raise `ValueError` unless `sign` takes *claims* with *room* bytes more."""
+        self._payload(claims, room)
+
+    def _payload(self, claims: Mapping[str, object], room: int = 0) -> bytes:
         payload = write_object(claims)
-        token = sign_jws(payload, self._ring.signing, typ=ACCESS_TOKEN_TYPE)
+        length = self._around + (4 * len(payload) + 2) // 3 + room
         longest = min(self._policy.max_issued_bytes, self._policy.max_token_bytes)
-        if len(token) > longest:
+        if length > longest:
             raise ValueError(
-                f"The claims make a token of {len(token)} bytes, longer than {longest} "
+                f"The claims make a token of {length} bytes, longer than {longest} "
                 "(max_issued_bytes, max_token_bytes). Put fewer claims into it."
             )
-        return token
+        return payload
 
 
 @runtime_checkable
