@@ -38,8 +38,8 @@ from resilient_auth import (
     Unavailable,
     read_cookies,
 )
+from resilient_auth.core import base64url
 from resilient_auth.core.jwks import read_jwks
-from resilient_auth.core.jws import encode_segment
 from resilient_auth.core.refresh import PURPOSE as REFRESH
 from resilient_auth.core.refresh import Presented, write_refresh
 from resilient_auth.core.signing import PURPOSE as CSRF
@@ -81,8 +81,8 @@ def forge(header: Any = None, claims: Any = None, *, alg: str = "HS256") -> str:
             CLAIMS if claims is None else claims,
         )
     ]
-    signing_input = b".".join(map(encode_segment, raw))
-    signature = encode_segment(KEYS[alg].sign(signing_input))
+    signing_input = b".".join(map(base64url.encode, raw))
+    signature = base64url.encode(KEYS[alg].sign(signing_input))
     return (signing_input + b"." + signature).decode()
 
 
@@ -108,7 +108,7 @@ def test_the_unchanged_token_is_good(alg: str) -> None:
 def unsigned(header: dict[str, Any], signature: str = "") -> str:
     """Return a token with *header* and *signature* that nobody signed."""
     parts = [json.dumps(header).encode(), json.dumps(CLAIMS).encode()]
-    return ".".join([*(encode_segment(part).decode() for part in parts), signature])
+    return ".".join([*(base64url.encode(part).decode() for part in parts), signature])
 
 
 def headed(**members: Any) -> str:
@@ -378,7 +378,7 @@ def test_signatures_that_verify_elsewhere(change: Callable[[bytes], bytes]) -> N
     """T16, as far as EdDSA has it: one signature, one spelling, never zero."""
     signing_input, _, tail = forge(alg="EdDSA").rpartition(".")
     raw = base64.urlsafe_b64decode(tail + "==")
-    changed = encode_segment(change(raw)).decode()
+    changed = base64url.encode(change(raw)).decode()
 
     assert "token_invalid" == verdict(f"{signing_input}.{changed}", alg="EdDSA")
 
@@ -627,7 +627,7 @@ OCT = KEYS["HS256"].secret_jwk()
 
 def number(value: int) -> str:
     """Return *value* as a JWK spells it."""
-    return encode_segment(value.to_bytes((value.bit_length() + 7) // 8)).decode()
+    return base64url.encode(value.to_bytes((value.bit_length() + 7) // 8)).decode()
 
 
 def roca() -> str:

@@ -9,30 +9,16 @@ Sources: RFC 7515 §5.2, RFC 8725 §3, and the lenient readings listed in
 """
 
 import re
-from base64 import urlsafe_b64encode
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn, Protocol
 
+from resilient_auth.core.base64url import decode, encode
 from resilient_auth.core.keys import Key
 from resilient_auth.core.text import read_object, write_object
 from resilient_auth.errors import Refused
 
 MAX_TOKEN_BYTES = 8192
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-#: base64url to base64, and whatever is foreign to a character that is foreign to both.
-_TO_STANDARD = bytes(
-    b"+/"[b"-_".index(char)] if char in b"-_" else char if char in _ALPHABET else 0
-    for char in range(256)
-)
-_PADDING = (b"", b"", b"==", b"=")
-#: The last characters whose unused bits are zero, by the length of the rest modulo 4.
-_CANONICAL_ENDS = {
-    2: frozenset(b"AQgw"),
-    3: frozenset(b"AEIMQUYcgkosw048"),
-}
 _TEXTS = (str, bytes)
 _HEADER_MEMBERS = {"alg", "typ", "kid"}
 _KID = re.compile(r"[A-Za-z0-9_.:@/+=~-]{1,256}")
@@ -93,7 +79,7 @@ def read_presented(raw: bytes, headers: Headers) -> Presented:
     head, dot, body = signing_input.partition(b".")
     if not (head and dot and tail):
         refuse("not three segments")
-    header = headers.get(head) or _read_header(decode_segment(head))
+    header = headers.get(head) or _read_header(head)
     return Presented(header, head, body, tail, signing_input)
 
 
@@ -110,7 +96,10 @@ def open_presented(presented: Presented, key: Key | None, headers: Headers) -> O
         refuse("unknown kid")
     if key.alg != header["alg"]:
         refuse("alg is not the key's")
-    payload, signature = decode_segment(body), decode_segment(tail)
+    try:
+        payload, signature = decode(body), decode(tail)
+    except ValueError as error:
+        refuse(str(error))
     if not key.verify(signing_input, signature):
         refuse("signature does not match")
     if head not in headers:
@@ -123,27 +112,9 @@ def open_presented(presented: Presented, key: Key | None, headers: Headers) -> O
 def sign_jws(payload: bytes, key: Key, *, typ: str) -> str:
     """Return *payload* signed by *key* as a compact JWS of type *typ*."""
     header = write_object({"alg": key.alg, "typ": typ, "kid": key.kid})
-    signing_input = encode_segment(header) + b"." + encode_segment(payload)
-    signature = encode_segment(key.sign(signing_input))
+    signing_input = encode(header) + b"." + encode(payload)
+    signature = encode(key.sign(signing_input))
     return (signing_input + b"." + signature).decode("ascii")
-
-
-def encode_segment(raw: bytes) -> bytes:
-    """Return *raw* as unpadded base64url (RFC 7515 §2)."""
-    return urlsafe_b64encode(raw).rstrip(b"=")
-
-
-def decode_segment(segment: bytes) -> bytes:
-    """Return what canonical, unpadded base64url *segment* holds, or refuse it."""
-    rest = len(segment) % 4
-    if rest == 1 or (rest and segment[-1] not in _CANONICAL_ENDS[rest]):
-        refuse("not canonical base64url")
-    try:
-        return a2b_base64(
-            segment.translate(_TO_STANDARD) + _PADDING[rest], strict_mode=True
-        )
-    except Base64Error:
-        refuse("foreign character")
 
 
 def plain(token: object, max_bytes: int = MAX_TOKEN_BYTES) -> bytes:
@@ -162,9 +133,9 @@ def refuse(reason: str) -> NoReturn:
     raise Refused("token_invalid", reason=reason)
 
 
-def _read_header(raw: bytes) -> Mapping[str, str]:
+def _read_header(head: bytes) -> Mapping[str, str]:
     try:
-        header = read_object(raw)
+        header = read_object(decode(head))
     except ValueError as error:
         refuse(f"header: {error}")
     if not header.keys() <= _HEADER_MEMBERS:

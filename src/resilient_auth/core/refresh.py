@@ -25,7 +25,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from resilient_auth.core.jws import encode_segment
+from resilient_auth.core import base64url
 from resilient_auth.core.macs import Masters
 from resilient_auth.core.sessions import Session, end_of
 from resilient_auth.errors import Refused
@@ -51,7 +51,7 @@ def write_refresh(presented: Presented, masters: Masters) -> str:
     """Return the one refresh token of *presented*; the same input, the same token."""
     said = f"rt1.{presented.kid}.{presented.session_id}.{presented.generation}"
     mac = masters.mac(presented.kid, said.encode("ascii"))
-    return f"{said}.{encode_segment(mac).decode('ascii')}"
+    return f"{said}.{base64url.encode(mac).decode('ascii')}"
 
 
 def read_refresh(token: str, masters: Masters) -> Presented:

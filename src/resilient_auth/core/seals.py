@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from resilient_auth.core.jws import decode_segment, encode_segment
+from resilient_auth.core import base64url
 from resilient_auth.core.macs import Masters
 from resilient_auth.core.text import is_date, is_identifier, read_object, write_object
 from resilient_auth.errors import Refused
@@ -54,7 +54,7 @@ class Seal:
         if not is_identifier(token_id) or not is_date(expires_at):
             raise ValueError("A seal needs an id, and an end in whole Unix seconds.")
         said = {"value": value, "id": token_id, "exp": expires_at}
-        text = self._signer.sign(encode_segment(write_object(said))).decode("ascii")
+        text = self._signer.sign(base64url.encode(write_object(said))).decode("ascii")
         if len(text) > MAX_SEAL_BYTES:
             raise ValueError(f"Sealed, the value is longer than {MAX_SEAL_BYTES}.")
         return text
@@ -73,7 +73,7 @@ class Seal:
             refuse_seal("seal: not of our form")
         if not self._signer.verify_signature(match[1], match[2]):
             refuse_seal("seal: signature does not match")
-        sealed = _read(decode_segment(match[1].encode("ascii")))
+        sealed = _read(match[1].encode("ascii"))
         if now >= sealed.expires_at:
             raise Refused(
                 "token_expired", "This has expired.", reason="seal", action="give_up"
@@ -92,7 +92,7 @@ def refuse_seal(reason: str) -> NoReturn:
 def _read(payload: bytes) -> Sealed:
     """Return what `Seal.write` wrote; checked, since a secret may be older than we."""
     try:
-        said = read_object(payload)
+        said = read_object(base64url.decode(payload))
     except ValueError as error:
         refuse_seal(f"seal: {error}")
     value: Any = said.get("value")
