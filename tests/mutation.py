@@ -15,14 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "src/resilient_auth/core"
-COPIED = ("src", "tests", "pyproject.toml", "conftest.py", "README.md")
+COPIED = ("src", "tests", "docs", "pyproject.toml", "conftest.py", "README.md")
 TARGET = 0.9
 #: Where a file is tested besides ``tests/core/test_<name>.py``.
 ALSO = {
     "algorithms": ["core/test_keys.py", "core/test_jwk.py"],
     "base64url": ["core/test_jwk.py"],
     "claims": ["core/test_tokens.py"],
-    "findings": ["core/test_deployment.py"],
     "keyfile": ["core/test_ring.py"],
     "near_misses": ["core/test_cors.py"],
     "ring": ["core/test_keys.py"],
@@ -44,6 +43,9 @@ def main(names: list[str]) -> int:
 
 def _measure(name: str) -> float:
     """Return the share of noticed changes of core/*name*.py, and print the rest."""
+    if "def " not in (CORE / f"{name}.py").read_text("utf-8"):
+        print(f"{name:14} has no function, so nothing is changed")
+        return 1.0
     selection = [f"core/test_{name}.py", *ALSO.get(name, [])]
     tests = [f"tests/{each}" for each in selection if (ROOT / "tests" / each).exists()]
     with tempfile.TemporaryDirectory() as folder:
