@@ -265,40 +265,6 @@ def test_a_handshake_is_judged_by_the_same_list(
     assert expected == POLICY.allows_socket(origins)
 
 
-@pytest.mark.parametrize(
-    ("origin", "part"),
-    [
-        (APP, "allowed: it is on the list"),
-        ("https://pr-7.x.example.com", "allowed: https://*.x.example.com is on"),
-        ("", "No Origin came"),
-        ("null", "sandboxed frames"),
-        ("https://app.example/", "browsers write https://app.example;"),
-        ("HTTPS://APP.EXAMPLE", "browsers write https://app.example;"),
-        ("https://app.example:443", "browsers write https://app.example;"),
-        ("https://app.example.", "browsers write https://app.example;"),
-        ("HTTPS://EVIL.EXAMPLE", "https://evil.example is not on the list either"),
-        ("http://app.example", "differs from https://app.example in its scheme"),
-        ("https://app.example:8443", "differs from https://app.example in its port"),
-        ("http://localhost:3001", "differs from http://localhost:3000 in its port"),
-        ("https://www.app.example", "of the site of https://app.example"),
-        ("https://a.b.x.example.com", "exactly one label"),
-        ("https://x.example.com", "exactly one label"),
-        ("https://evil.org", "none of: https://app.example, http://localhost:3000, h"),
-        ("https://ann:pass@app.example", "no browser sends this"),
-        ("x" * 100_000, "no browser sends this"),
-        ("\r\n\x1b[31m", "no browser sends this"),
-    ],
-)
-def test_a_denial_is_explained(origin: str, part: str) -> None:
-    """Reference, last of the rows: every decision can be explained."""
-    policy = CorsPolicy([APP, "http://localhost:3000", "https://*.x.example.com"])
-    said = policy.explain(origin)
-
-    assert part in said
-    assert said.isprintable()
-    assert len(said) < 500
-
-
 @given(st.text() | st.sampled_from(FOREIGN) | st.just(APP))
 def test_an_explanation_agrees_with_the_verdict(origin: str) -> None:
     """Anybody's text can be explained, and never gets into a log unescaped."""
