@@ -82,7 +82,9 @@ def number(name: str, value: float) -> None:
         or not math.isfinite(value)
         or value < 0
     ):
-        raise ConfigError(f"{name} is a finite number of at least 0, not {value!r}.")
+        raise ConfigError(
+            f"{name} is a finite number of at least 0, not {_told(value)}."
+        )
 
 
 def seconds(name: str, value: float) -> None:
@@ -102,7 +104,7 @@ def share(name: str, value: float) -> None:
 def count(name: str, value: int, *, least: int = 1) -> None:
     """Refuse what is not a whole number of at least *least*."""
     if type(value) is not int or value < least:
-        raise ConfigError(f"{name} is a whole number from {least}, not {value!r}.")
+        raise ConfigError(f"{name} is a whole number from {least}, not {_told(value)}.")
 
 
 def described(value: object) -> str:
@@ -112,3 +114,8 @@ def described(value: object) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return f"an object of type {type(value).__name__}"
+
+
+def _told(value: object) -> str:
+    """Return a number as it is, and what is none as `described`."""
+    return repr(value) if type(value) in {int, float} else described(value)
