@@ -13,6 +13,7 @@ _UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_WHITE_SPACE = " \t\r\n"  # RFC 8259 §2
 
 MAX_IDENTIFIER = 256
 MAX_NUMBER = 2**53  # the largest range in which JSON numbers are exact (RFC 8259 §6)
@@ -42,7 +43,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
     more than `MAX_DEPTH` levels, numbers too large to read. Never quotes the input.
     """
     try:
-        value = _read(raw.decode("utf-8"))
+        text = raw.decode("utf-8").strip(_WHITE_SPACE)
+        value, end = _DECODER.raw_decode(text)
         if b"\\" in raw and _ESCAPED_SURROGATE.search(raw) is not None:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeError:
@@ -53,6 +55,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise ValueError("not JSON") from None
     except ValueError as error:
         raise ValueError(_OWN.get(str(error), "not JSON")) from None
+    if end != len(text):
+        raise ValueError("not JSON")
     if type(value) is not dict:
         raise ValueError("not a JSON object")
     # Counting is cheap, and what has few brackets cannot be deep.
@@ -81,16 +85,6 @@ def freeze(value: Any) -> Any:
         return MappingProxyType({name: freeze(each) for name, each in value.items()})
     if type(value) is list:
         return tuple(freeze(each) for each in value)
-    return value
-
-
-def _read(text: str) -> Any:
-    """Return what *text* holds; most has no white space around that must be found."""
-    if text[:1] != "{" or text[-1:] != "}":
-        return _DECODER.decode(text)
-    value, end = _DECODER.raw_decode(text)
-    if end != len(text):
-        raise ValueError("not JSON")
     return value
 
 
