@@ -45,39 +45,54 @@ def why(payload: dict[str, Any] | bytes) -> str:
 # ------------------------------------------------------------------ the policy
 
 
+NAMES = (
+    "TokenPolicy needs issuer and audience: 1 to 256 plain characters, "
+    'such as issuer="https://api.example.com".'
+)
+LIFE = "access_ttl must be positive and at most max_ttl."
+LEEWAY = "leeway is 0 to 300 seconds; beyond that, fix the clock."
+LONGEST = "max_token_bytes is 512 to 65,536."
+LONGEST_ISSUED = "max_issued_bytes is 256 to 65,536."
+
+
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "expected"),
     [
-        {"issuer": ""},
-        {"issuer": None},
-        {"issuer": ["https://api.example.com"]},
-        {"issuer": "https://api.example.com\n"},
-        {"audience": ""},
-        {"audience": ["api"]},
-        {"audience": "a" * 257},
-        {"access_ttl": 0},
-        {"access_ttl": -1},
-        {"access_ttl": 86_401},
-        {"access_ttl": 600.0},
-        {"access_ttl": True},
-        {"access_ttl": "600"},
-        {"access_ttl": dt.timedelta(minutes=10)},
-        {"max_ttl": 599},
-        {"max_ttl": float("inf")},
-        {"leeway": -1},
-        {"leeway": 301},
-        {"leeway": float("nan")},
-        {"leeway": None},
-        {"max_token_bytes": 511},
-        {"max_token_bytes": 65_537},
-        {"max_token_bytes": 1e4},
+        ({"issuer": ""}, NAMES),
+        ({"issuer": None}, NAMES),
+        ({"issuer": ["https://api.example.com"]}, NAMES),
+        ({"issuer": "https://api.example.com\n"}, NAMES),
+        ({"audience": ""}, NAMES),
+        ({"audience": ["api"]}, NAMES),
+        ({"audience": "a" * 257}, NAMES),
+        ({"access_ttl": 0}, LIFE),
+        ({"access_ttl": -1}, LIFE),
+        ({"access_ttl": 86_401}, LIFE),
+        ({"max_ttl": 599}, LIFE),
+        ({"leeway": -1}, LEEWAY),
+        ({"leeway": 301}, LEEWAY),
+        ({"max_token_bytes": 511}, LONGEST),
+        ({"max_token_bytes": 65_537}, LONGEST),
+        ({"max_issued_bytes": 255}, LONGEST_ISSUED),
+        ({"max_issued_bytes": 65_537}, LONGEST_ISSUED),
+        ({"access_ttl": 600.0}, "access_ttl is a whole number."),
+        ({"access_ttl": True}, "access_ttl is a whole number."),
+        ({"access_ttl": "600"}, "access_ttl is a whole number."),
+        ({"access_ttl": dt.timedelta(minutes=10)}, "access_ttl is a whole number."),
+        ({"max_ttl": float("inf")}, "max_ttl is a whole number."),
+        ({"leeway": float("nan")}, "leeway is a whole number."),
+        ({"leeway": None}, "leeway is a whole number."),
+        ({"max_token_bytes": 1e4}, "max_token_bytes is a whole number."),
+        ({"max_issued_bytes": 1e3}, "max_issued_bytes is a whole number."),
     ],
     ids=repr,
 )
-def test_a_policy_cannot_be_built_wrong(fields: dict[str, Any]) -> None:
+def test_a_policy_cannot_be_built_wrong(fields: dict[str, Any], expected: str) -> None:
     """A float lifetime alone would make every token one that nobody accepts."""
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         TokenPolicy(**({"issuer": "i", "audience": "a"} | fields))
+
+    assert expected == str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +104,8 @@ def test_a_policy_cannot_be_built_wrong(fields: dict[str, Any]) -> None:
         {"leeway": 300},
         {"max_token_bytes": 512},
         {"max_token_bytes": 65_536},
+        {"max_issued_bytes": 256},
+        {"max_issued_bytes": 65_536},
     ],
     ids=repr,
 )
@@ -106,39 +123,69 @@ class Colour(enum.Enum):
     RED = 1
 
 
+NAME = "A claim's name is 1 to 256 plain characters."
+INSIDE = "Names inside a claim are text; JSON has no others."
+MAPPING = "Claims are a mapping from their names to their values."
+UNWRITABLE = "A claim cannot be written as JSON: "
+
+
 @pytest.mark.parametrize(
-    ("claims", "error"),
+    ("claims", "error", "expected"),
     [
-        *(pytest.param({name: 1}, ValueError, id=name) for name in sorted(RESERVED)),
-        pytest.param({"": 1}, ValueError, id="no-name"),
-        pytest.param({"a\x00": 1}, ValueError, id="nul-in-name"),
-        pytest.param({"a" * 257: 1}, ValueError, id="long-name"),
-        pytest.param({"\ud800": 1}, ValueError, id="surrogate-in-name"),
-        pytest.param({1: 1}, ValueError, id="number-as-name"),
-        pytest.param({"a": {1: "x"}}, ValueError, id="number-as-name-inside"),
-        pytest.param({"a": [{None: "x"}]}, ValueError, id="none-as-name-inside"),
-        pytest.param({"a": ({True: "x"},)}, ValueError, id="bool-as-name-inside"),
-        pytest.param({"a": {1: "x", "1": "y"}}, ValueError, id="names-that-collide"),
-        pytest.param({"a": {("b",): 1}}, TypeError, id="tuple-as-name-inside"),
-        pytest.param({"a": float("nan")}, ValueError, id="nan"),
-        pytest.param({"a": [float("-inf")]}, ValueError, id="infinity"),
-        pytest.param({"a": "\udc00"}, ValueError, id="surrogate"),
-        pytest.param({"a": dt.datetime(2026, 1, 1)}, TypeError, id="naive-datetime"),  # noqa: DTZ001 - the mistake itself
-        pytest.param({"a": {1, 2}}, TypeError, id="set"),
-        pytest.param({"a": b"x"}, TypeError, id="bytes"),
-        pytest.param({"a": Colour.RED}, TypeError, id="enum"),
-        pytest.param({"a": object()}, TypeError, id="object"),
-        pytest.param("abc", ValueError, id="text"),
-        pytest.param(["abc"], ValueError, id="list"),
-        pytest.param(7, TypeError, id="number"),
+        *(
+            pytest.param(
+                {name: 1},
+                ValueError,
+                f"The claim '{name}' is reserved; rename yours.",
+                id=name,
+            )
+            for name in sorted(RESERVED)
+        ),
+        pytest.param({"": 1}, ValueError, NAME, id="no-name"),
+        pytest.param({"a\x00": 1}, ValueError, NAME, id="nul-in-name"),
+        pytest.param({"a" * 257: 1}, ValueError, NAME, id="long-name"),
+        pytest.param({"\ud800": 1}, ValueError, NAME, id="surrogate-in-name"),
+        pytest.param({1: 1}, ValueError, NAME, id="number-as-name"),
+        pytest.param({"a": {1: "x"}}, ValueError, INSIDE, id="number-as-name-inside"),
+        pytest.param({"a": [{None: "x"}]}, ValueError, INSIDE, id="none-inside"),
+        pytest.param({"a": ({True: "x"},)}, ValueError, INSIDE, id="bool-inside"),
+        pytest.param(
+            {"a": {1: "x", "1": "y"}},
+            ValueError,
+            UNWRITABLE + "duplicate member",
+            id="names-that-collide",
+        ),
+        pytest.param({"a": {("b",): 1}}, TypeError, UNWRITABLE, id="tuple-as-name"),
+        pytest.param({"a": float("nan")}, ValueError, UNWRITABLE, id="nan"),
+        pytest.param({"a": [float("-inf")]}, ValueError, UNWRITABLE, id="infinity"),
+        pytest.param({"a": "\udc00"}, ValueError, UNWRITABLE, id="surrogate"),
+        pytest.param(
+            {"a": dt.datetime(2026, 1, 1)},  # noqa: DTZ001 - the mistake itself
+            TypeError,
+            UNWRITABLE + "datetime has no JSON form.",
+            id="naive-datetime",
+        ),
+        pytest.param(
+            {"a": {1, 2}}, TypeError, UNWRITABLE + "set has no JSON form.", id="set"
+        ),
+        pytest.param({"a": b"x"}, TypeError, UNWRITABLE, id="bytes"),
+        pytest.param({"a": Colour.RED}, TypeError, UNWRITABLE, id="enum"),
+        pytest.param({"a": object()}, TypeError, UNWRITABLE, id="object"),
+        pytest.param("abc", TypeError, MAPPING, id="text"),
+        pytest.param(["abc"], TypeError, MAPPING, id="list"),
+        pytest.param(7, TypeError, MAPPING, id="number"),
     ],
 )
 def test_claims_that_no_token_can_carry_are_refused(
-    claims: Any, error: type[Exception]
+    claims: Any, error: type[Exception], expected: str
 ) -> None:
     """AuthX lets extra claims overwrite sub and exp; JSON turns 1 into "1"."""
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         checked_extra(claims)
+
+    # What follows "as JSON: " is partly json's own text, and is compared where ours.
+    assert str(caught.value).startswith(expected)
+    assert expected in {UNWRITABLE, str(caught.value)}
 
 
 @pytest.mark.parametrize("depth", [64, 600, 50_000])
@@ -172,36 +219,53 @@ def test_claims_are_copied_and_frozen() -> None:
     assert extra == checked_extra(extra)
 
 
+SUBJECT = "subject is 1 to 256 plain characters (RFC 7519 §4.1.2)."
+UNTIL = "A token's life is positive and at most max_ttl."
+WHOLE = "A token's life is a whole number of seconds."
+
+
 @pytest.mark.parametrize(
-    ("changes", "error"),
+    ("changes", "error", "expected"),
     [
-        ({"subject": ""}, ValueError),
-        ({"subject": None}, ValueError),
-        ({"subject": 7}, ValueError),
-        ({"subject": b"ann"}, ValueError),
-        ({"subject": "ann\n"}, ValueError),
-        ({"subject": "a" * 257}, ValueError),
-        ({"expires_at": NOW}, ValueError),
-        ({"expires_at": NOW - 1}, ValueError),
-        ({"expires_at": NOW + 86_401}, ValueError),
-        ({"expires_at": NOW + 60.0}, TypeError),
-        ({"expires_at": float("nan")}, TypeError),
-        ({"expires_at": dt.datetime(2026, 1, 1)}, TypeError),  # noqa: DTZ001 - the mistake itself
-        ({"expires_at": None}, TypeError),
+        ({"subject": ""}, ValueError, SUBJECT),
+        ({"subject": None}, ValueError, SUBJECT),
+        ({"subject": 7}, ValueError, SUBJECT),
+        ({"subject": b"ann"}, ValueError, SUBJECT),
+        ({"subject": "ann\n"}, ValueError, SUBJECT),
+        ({"subject": "a" * 257}, ValueError, SUBJECT),
+        ({"expires_at": NOW}, ValueError, UNTIL),
+        ({"expires_at": NOW - 1}, ValueError, UNTIL),
+        ({"expires_at": NOW + 86_401}, ValueError, UNTIL),
+        ({"expires_at": NOW + 60.0}, TypeError, WHOLE),
+        ({"expires_at": float("nan")}, TypeError, WHOLE),
+        ({"expires_at": dt.datetime(2026, 1, 1)}, TypeError, WHOLE),  # noqa: DTZ001 - the mistake itself
+        ({"expires_at": None}, TypeError, WHOLE),
     ],
     ids=repr,
 )
 def test_composing_refuses_what_judging_would(
-    changes: dict[str, Any], error: type[Exception]
+    changes: dict[str, Any], error: type[Exception], expected: str
 ) -> None:
     """A bad lifetime shows where it was written, not as a 401 somewhere else."""
     arguments = {"subject": "ann", "expires_at": NOW + 600} | changes
     subject, expires_at = arguments["subject"], arguments["expires_at"]
 
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         compose(
             subject, {}, policy=POLICY, now=NOW, expires_at=expires_at, token_id="t"
         )
+
+    assert expected == str(caught.value)
+
+
+def test_a_life_may_be_a_second_or_all_of_max_ttl() -> None:
+    """Both ends of the range are in, and the claims are the arguments."""
+    for life in (1, POLICY.max_ttl):
+        said = compose(
+            "ann", {}, policy=POLICY, now=NOW, expires_at=NOW + life, token_id="t1"
+        )
+
+        assert SAID | {"exp": NOW + life} == said
 
 
 PLAIN = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=30)
@@ -433,8 +497,17 @@ def test_an_early_token_says_when_to_come_again() -> None:
         judge_dates(claims, leeway=30, now=NOW)
 
     assert 60 == caught.value.retry_after
-    assert "90 s" in caught.value.reason
+    assert "valid in 90 s: the clocks differ" == caught.value.reason
     assert "retry" == caught.value.action
+
+
+def test_an_expired_token_says_for_how_long() -> None:
+    """The log tells a page that slept from a clock that is wrong."""
+    claims = read_claims(json.dumps(SAID).encode(), policy=POLICY)
+    with pytest.raises(Refused) as caught:
+        judge_dates(claims, leeway=30, now=NOW + 700)
+
+    assert "expired 100 s ago" == caught.value.reason
 
 
 def test_a_date_at_the_end_of_time_is_answered() -> None:

@@ -99,6 +99,8 @@ def checked_extra(claims: Mapping[str, object] | None) -> Mapping[str, Any]:
     """
     if not claims:
         return _EMPTY
+    if not isinstance(claims, Mapping):
+        raise TypeError("Claims are a mapping from their names to their values.")
     for name in claims:
         if not is_identifier(name):
             raise ValueError("A claim's name is 1 to 256 plain characters.")
