@@ -57,6 +57,40 @@ def test_a_public_jwk_only_verifies(alg: str) -> None:
         again.secret_jwk()
 
 
+#: The members of each kind of key, without those that all have (RFC 7518 §6, RFC 8037).
+PUBLIC = {"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}, "OKP": {"crv", "x"}, "oct": set()}
+PRIVATE = {
+    "RSA": {"d", "p", "q", "dp", "dq", "qi"},
+    "EC": {"d"},
+    "OKP": {"d"},
+    "oct": {"k"},
+}
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_a_written_jwk_has_the_members_of_its_kind(alg: str) -> None:
+    """Other tools read it too: the names are the RFC's, and nothing is added."""
+    kty = ALGORITHMS[alg].kty
+    head = {"kid": "k", "alg": alg, "use": "sig", "kty": kty}
+    written = {"secret": (of(alg), PUBLIC[kty] | PRIVATE[kty])}
+    if alg in ASYMMETRIC:
+        written["public"] = (KEYS[alg].public_jwk(), PUBLIC[kty])
+
+    for jwk, members in written.values():
+        assert head.keys() | members == jwk.keys()
+        assert head == {name: jwk[name] for name in head}
+
+
+@pytest.mark.parametrize("private", [1, 5, 2**248 - 1])
+def test_zeros_ahead_of_a_curves_number_are_written(private: int) -> None:
+    """One key in 256 begins with a zero byte, and readers refuse what is too short."""
+    pem = ec.derive_private_key(private, ec.SECP256R1()).private_bytes(*PEM)
+    jwk = Key.from_pem(pem, alg="ES256").secret_jwk()
+
+    assert [43, 43, 43] == [len(jwk[name]) for name in ("d", "x", "y")]
+    assert jwk == Key.from_jwk(jwk).secret_jwk()
+
+
 @pytest.mark.parametrize("alg", [a for a in ALGORITHMS if a not in ASYMMETRIC])
 def test_a_secret_is_never_published(alg: str) -> None:
     """Who verifies with it can sign."""
@@ -102,54 +136,112 @@ def test_the_callers_id_serves_where_there_is_none() -> None:
 
 RSA_1024 = rsa.generate_private_key(65537, 1024)  # noqa: S505 - to be refused
 OTHER_D = Key.generate("EdDSA").secret_jwk()["d"]
+ALG = "The JWK's alg is missing or unknown; say alg=."
+USE = "The JWK's use is not sig: this key is not for signatures."
+OPS = "The JWK's key_ops are not the list of sign."
+NO_KEY = (
+    "The members of this JWK make no key: a number is out of its range, or "
+    "the private part is not that of the public one."
+)
+SHORT = (
+    "The secret is shorter than 32 bytes (RFC 7518 §3.2). Make one with: "
+    "python -c 'import secrets; print(secrets.token_hex(32))'"
+)
 FLAWED: dict[str, tuple[Any, str]] = {
-    "no-mapping": ([], "mapping"),
-    "text": ("{}", "mapping"),
-    "empty": ({}, "alg"),
-    "kid-number": (of("EdDSA", kid=7), "kid is text"),
-    "alg-number": (of("EdDSA", alg=7), "alg"),
-    "alg-list": (of("EdDSA", alg=["EdDSA"]), "alg"),
-    "alg-none": (of("EdDSA", alg="none"), "alg"),
-    "alg-unknown": (of("ES256", alg="ES256K"), "alg"),
-    "kty": (of("EdDSA", kty="EC"), "kty"),
-    "kty-for-hmac": (of("HS256", kty="OKP"), "kty"),
-    "alg-of-another-kty": (of("RS256", alg="HS256"), "kty"),
-    "crv-missing": (of("ES256", crv=None), "crv"),
-    "crv-of-another-alg": (of("ES256", alg="ES384"), "crv"),
-    "crv-unknown": (of("ES256", crv="secp256k1"), "crv"),
-    "crv-448": (of("EdDSA", crv="Ed448"), "crv"),
-    "crv-on-rsa": (of("RS256", crv="P-256"), "crv"),
-    "use-enc": (of("RS256", use="enc"), "use"),
-    "use-null": (of("RS256") | {"use": None}, "use"),
-    "ops-encrypt": (of("RS256", key_ops=["encrypt"]), "key_ops"),
-    "ops-verify-only": (of("EdDSA", key_ops=["verify"]), "key_ops"),
-    "ops-twice": (of("EdDSA", key_ops=["sign", "sign"]), "key_ops"),
-    "ops-text": (of("EdDSA", key_ops="sign"), "key_ops"),
-    "ops-number": (of("EdDSA", key_ops=["sign", 1]), "key_ops"),
-    "ops-and-more": (of("EdDSA", key_ops=["sign", "decrypt"]), "key_ops"),
-    "ops-half-a-secret": (of("HS256", key_ops=["sign"]), "key_ops"),
-    "two-keys-in-one": (of("EdDSA", k="AAAA"), "two keys"),
-    "private-of-another": (of("EdDSA", d=OTHER_D), "make no key"),
-    "x-missing": (of("EdDSA", x=None), "member x"),
-    "x-padded": (of("EdDSA", x=KEYS["EdDSA"].secret_jwk()["x"] + "="), "base64url"),
-    "x-standard": (of("EdDSA", x="+" * 43), "base64url"),
-    "x-short": (of("EdDSA", x="AAAA"), "make no key"),
-    "x-list": (of("EdDSA", x=[1]), "member x"),
-    "x-not-ascii": (of("EdDSA", x="ä" * 43), "member x"),
-    "n-huge": (of("RS256", n="A" * 5000), "member n"),
-    "n-with-zeros": (of("RS256", n="AAAB"), "wrong length"),
-    "n-empty": (of("RS256", n=""), "wrong length"),
-    "p-missing": (of("RS256", p=None), "member p"),
-    "primes-of-more": (of("RS256", oth=[]), "more than two primes"),
-    "e-one": (of("RS256", e="AQ"), "."),
-    "d-of-rsa-wrong": (of("RS256", d="AQAB"), "make no key"),
+    "no-mapping": ([], "A JWK is a mapping of its members."),
+    "text": ("{}", "A JWK is a mapping of its members."),
+    "empty": ({}, ALG),
+    "kid-number": (of("EdDSA", kid=7), "A JWK's kid is text."),
+    "alg-number": (of("EdDSA", alg=7), ALG),
+    "alg-list": (of("EdDSA", alg=["EdDSA"]), ALG),
+    "alg-none": (of("EdDSA", alg="none"), ALG),
+    "alg-unknown": (of("ES256", alg="ES256K"), ALG),
+    "kty": (of("EdDSA", kty="EC"), "A key of EdDSA has the kty OKP; this JWK has not."),
+    "kty-for-hmac": (
+        of("HS256", kty="OKP"),
+        "A key of HS256 has the kty oct; this JWK has not.",
+    ),
+    "alg-of-another-kty": (
+        of("RS256", alg="HS256"),
+        "A key of HS256 has the kty oct; this JWK has not.",
+    ),
+    "crv-missing": (of("ES256", crv=None), "The crv of this JWK is not that of ES256."),
+    "crv-of-another-alg": (
+        of("ES256", alg="ES384"),
+        "The crv of this JWK is not that of ES384.",
+    ),
+    "crv-unknown": (
+        of("ES256", crv="secp256k1"),
+        "The crv of this JWK is not that of ES256.",
+    ),
+    "crv-448": (of("EdDSA", crv="Ed448"), "The crv of this JWK is not that of EdDSA."),
+    "crv-on-rsa": (
+        of("RS256", crv="P-256"),
+        "The crv of this JWK is not that of RS256.",
+    ),
+    "use-enc": (of("RS256", use="enc"), USE),
+    "use-null": (of("RS256") | {"use": None}, USE),
+    "ops-encrypt": (of("RS256", key_ops=["encrypt"]), OPS),
+    "ops-verify-only": (of("EdDSA", key_ops=["verify"]), OPS),
+    "ops-twice": (of("EdDSA", key_ops=["sign", "sign"]), OPS),
+    "ops-text": (of("EdDSA", key_ops="sign"), OPS),
+    "ops-number": (of("EdDSA", key_ops=["sign", 1]), OPS),
+    "ops-object": (of("EdDSA", key_ops={"sign": True}), OPS),
+    "ops-of-a-public-key": (
+        KEYS["EdDSA"].public_jwk() | {"key_ops": ["sign"]},
+        "The JWK's key_ops are not the list of verify.",
+    ),
+    "ops-and-more": (of("EdDSA", key_ops=["sign", "decrypt"]), OPS),
+    "ops-half-a-secret": (
+        of("HS256", key_ops=["sign"]),
+        "The JWK's key_ops are not the list of sign and verify.",
+    ),
+    "two-keys-in-one": (
+        of("EdDSA", k="AAAA"),
+        "An asymmetric JWK with a member k is two keys in one.",
+    ),
+    "private-of-another": (of("EdDSA", d=OTHER_D), NO_KEY),
+    "x-missing": (of("EdDSA", x=None), "The JWK's member x is missing, or too long."),
+    "x-padded": (
+        of("EdDSA", x=KEYS["EdDSA"].secret_jwk()["x"] + "="),
+        "The JWK's member x is not unpadded base64url.",
+    ),
+    "x-standard": (
+        of("EdDSA", x="+" * 43),
+        "The JWK's member x is not unpadded base64url.",
+    ),
+    "x-short": (of("EdDSA", x="AAAA"), NO_KEY),
+    "x-list": (of("EdDSA", x=[1]), "The JWK's member x is missing, or too long."),
+    "x-not-ascii": (
+        of("EdDSA", x="ä" * 43),
+        "The JWK's member x is missing, or too long.",
+    ),
+    "n-huge": (
+        of("RS256", n="A" * 5000),
+        "The JWK's member n is missing, or too long.",
+    ),
+    "n-with-zeros": (of("RS256", n="AAAB"), "The JWK's member n has the wrong length."),
+    "n-empty": (of("RS256", n=""), "The JWK's member n has the wrong length."),
+    "p-missing": (of("RS256", p=None), "The JWK's member p is missing, or too long."),
+    "primes-of-more": (
+        of("RS256", oth=[]),
+        "RSA keys of more than two primes are not supported.",
+    ),
+    "e-one": (of("RS256", e="AQ"), NO_KEY),
+    "d-of-rsa-wrong": (of("RS256", d="AQAB"), NO_KEY),
     "point-off-the-curve": (
         of("ES256", x=KEYS["ES256"].secret_jwk()["y"], d=None),
-        "make no key",
+        NO_KEY,
     ),
-    "coordinate-short": (of("ES256", x="AQAB"), "wrong length"),
-    "secret-short": (of("HS256", k="AQAB"), "shorter"),
-    "secret-missing": (of("HS256", k=None), "member k"),
+    "coordinate-short": (
+        of("ES256", x="AQAB"),
+        "The JWK's member x has the wrong length.",
+    ),
+    "secret-short": (of("HS256", k="AQAB"), SHORT),
+    "secret-missing": (
+        of("HS256", k=None),
+        "The JWK's member k is missing, or too long.",
+    ),
 }
 
 
@@ -158,9 +250,10 @@ def test_a_contradiction_is_refused(name: str) -> None:
     """What two readers read differently is a hole (RFC 7517 §4, RFC 8725 §3.1)."""
     jwk, fault = FLAWED[name]
 
-    with pytest.raises(ConfigError, match=fault) as caught:
+    with pytest.raises(ConfigError) as caught:
         Key.from_jwk(jwk)
 
+    assert fault == str(caught.value)
     for member in ("d", "k", "p"):
         secret = jwk.get(member) if isinstance(jwk, Mapping) else None
         assert not (isinstance(secret, str) and len(secret) > 8) or (
@@ -174,10 +267,30 @@ def test_the_configured_algorithm_is_not_argued_with() -> None:
         Key.from_jwk(of("ES256"), alg="ES384")
 
 
-@pytest.mark.parametrize("operations", [["sign"], ["sign", "verify"]])
-def test_operations_that_fit_are_fine(operations: list[str]) -> None:
-    """Both lists are seen for a private key."""
-    assert Key.from_jwk(of("EdDSA", key_ops=operations)).can_sign
+@pytest.mark.parametrize(
+    ("jwk", "operations"),
+    [
+        (of("EdDSA"), ["sign"]),
+        (of("EdDSA"), ["sign", "verify"]),
+        (of("EdDSA"), ("verify", "sign")),
+        (of("HS256"), ["sign", "verify"]),
+        (KEYS["EdDSA"].public_jwk(), ["verify"]),
+    ],
+    ids=["private", "private-both", "tuple", "secret", "public"],
+)
+def test_operations_that_fit_are_fine(jwk: dict[str, Any], operations: Any) -> None:
+    """A private key signs and may verify; a secret does both; a public one verifies."""
+    key = Key.from_jwk(jwk | {"key_ops": operations})
+
+    assert ("sign" in operations) == key.can_sign
+
+
+def test_a_member_may_be_as_long_as_the_bound() -> None:
+    """One character more, and it is not even decoded."""
+    with pytest.raises(ConfigError, match="8192 bits"):
+        Key.from_jwk(KEYS["RS256"].public_jwk() | {"n": "_" * 4096})
+    with pytest.raises(ConfigError, match="too long"):
+        Key.from_jwk(KEYS["RS256"].public_jwk() | {"n": "_" * 4097})
 
 
 JSON = st.recursive(

@@ -51,6 +51,18 @@ def test_a_generated_key_signs_and_verifies(alg: str) -> None:
     assert "a" == Key.generate(alg, kid="a").kid
 
 
+@pytest.mark.parametrize("alg", ["none", "hs256", "", None, 7, ["HS256"], {}], ids=repr)
+def test_an_unknown_algorithm_is_answered_with_the_known_ones(alg: object) -> None:
+    """The name is the developer's, and so is the list to choose from."""
+    with pytest.raises(ConfigError) as caught:
+        Key.generate(alg)  # type: ignore[arg-type] - the mistakes of real life
+
+    assert (
+        f"Unknown algorithm {alg!r}; choose HS256, HS384, HS512, RS256, RS384, RS512, "
+        "PS256, PS384, PS512, ES256, ES384, ES512, EdDSA."
+    ) == str(caught.value)
+
+
 def test_hs256_is_hmac_sha256() -> None:
     """The primitive is RFC 7518 §3.2's, by the standard library's own reckoning."""
     expected = hmac.digest(SECRET, b"said", "sha256")

@@ -38,54 +38,62 @@ def noise(seed: int, size: int) -> bytes:
     return hashlib.shake_256(b"%d" % seed).digest(size)
 
 
+SHORT = "shorter than 32 bytes (RFC 7518 §3.2)"
+FEW = "made of too few different bytes, or counts them up"
+REPEATED = "a repeated pattern"
+KNOWN = "a published example or a placeholder"
+
+
 @pytest.mark.parametrize(
     ("secret", "fault"),
     [
-        pytest.param(b"", "shorter", id="empty"),
-        pytest.param(b"x", "shorter", id="one-byte"),
-        pytest.param(bytes(range(100, 131)), "shorter", id="31-bytes"),
-        pytest.param(bytes(32), "too few", id="zeros"),
-        pytest.param(b"a" * 64, "too few", id="one-letter"),
-        pytest.param(b"abcde" * 13, "too few", id="five-letters"),
-        pytest.param(b"0110100110010110" * 2 + b"01" * 9, "too few", id="bits"),
-        pytest.param(bytes(range(32)), "counts", id="counting-up"),
-        pytest.param(bytes(range(64, 0, -1)), "counts", id="counting-down"),
-        pytest.param(b"abcdefghijklmnopqrstuvwxyz012345", "counts", id="alphabet"),
-        pytest.param(b"0123456789" * 4, "counts", id="digits"),
-        pytest.param(b"correcthorsebatterystaple" * 2, "repeated", id="twice"),
-        pytest.param(b"correcthorsebatterystaple" * 3 + b"cor", "repeated", id="cut"),
-        pytest.param(b"xk92!qpz" * 4, "repeated", id="four-times"),
+        pytest.param(b"", SHORT, id="empty"),
+        pytest.param(b"x", SHORT, id="one-byte"),
+        pytest.param(bytes(range(100, 131)), SHORT, id="31-bytes"),
+        pytest.param(bytes(32), FEW, id="zeros"),
+        pytest.param(b"a" * 64, FEW, id="one-letter"),
+        pytest.param(b"abcde" * 13, FEW, id="five-letters"),
+        pytest.param(b"0110100110010110" * 2 + b"01" * 9, FEW, id="bits"),
+        pytest.param(b"ab" * 5 + b"cde" * 9, FEW, id="five-bytes"),
+        pytest.param(bytes(2 * n % 251 for n in range(128)), FEW, id="by-twos"),
+        pytest.param(bytes(range(240, 256)) + bytes(range(16)), FEW, id="round-256"),
+        pytest.param(bytes(range(32)), FEW, id="counting-up"),
+        pytest.param(bytes(range(64, 0, -1)), FEW, id="counting-down"),
+        pytest.param(b"abcdefghijklmnopqrstuvwxyz012345", FEW, id="alphabet"),
+        pytest.param(b"0123456789" * 4, FEW, id="digits"),
+        pytest.param(b"correcthorsebatterystaple" * 2, REPEATED, id="twice"),
+        pytest.param(b"correcthorsebatterystaple" * 3 + b"cor", REPEATED, id="cut"),
+        pytest.param(b"xk92!qpz" * 4, REPEATED, id="four-times"),
         pytest.param(
             b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
-            "published",
+            KNOWN,
             id="tutorial",
         ),
-        pytest.param(
-            b"a-string-secret-at-least-256-bits-long", "published", id="debugger"
-        ),
-        pytest.param(
-            b"changeme-3f9c1d2e7a6b5048-changed-not", "placeholder", id="changeme"
-        ),
+        pytest.param(b"a-string-secret-at-least-256-bits-long", KNOWN, id="debugger"),
+        pytest.param(b"changeme-3f9c1d2e7a6b5048-changed-not", KNOWN, id="changeme"),
         pytest.param(
             b"jwt-SECRET-key-not-for-production-use",
-            "placeholder",
+            KNOWN,
             id="in-the-middle",
         ),
         pytest.param(
-            b"django-insecure-9s8d7f6g5h4j3k2l1q0w9e8r7t6y", "placeholder", id="django"
+            b"django-insecure-9s8d7f6g5h4j3k2l1q0w9e8r7t6y", KNOWN, id="django"
         ),
         pytest.param(
-            b"please_change_this_before_the_launch_1", "placeholder", id="change-this"
+            b"please_change_this_before_the_launch_1", KNOWN, id="change-this"
         ),
     ],
 )
 def test_a_secret_that_can_be_guessed_is_refused(secret: bytes, fault: str) -> None:
     """CVE-2025-45768 and every tutorial: long enough is not yet unknown."""
-    with pytest.raises(ConfigError, match=fault) as caught:
+    with pytest.raises(ConfigError) as caught:
         refuse_weak(secret, 32)
 
-    assert len(secret) < 8 or repr(secret)[2:-1] not in str(caught.value)
-    assert "token_hex" in str(caught.value)
+    # The whole message: it says how to make a better one, and quotes nothing.
+    assert (
+        f"The secret is {fault}. Make one with: "
+        "python -c 'import secrets; print(secrets.token_hex(32))'"
+    ) == str(caught.value)
 
 
 @given(st.integers(0, 2**64), st.sampled_from([32, 48, 64, 4096]))
@@ -189,10 +197,13 @@ def test_an_asymmetric_key_is_no_secret(name: str, *, allow_weak: bool) -> None:
     """Key confusion (CVE-2022-29217 and its kin): everybody has the public key."""
     secret = key_texts()[name]
 
-    with pytest.raises(ConfigError, match="asymmetric key") as caught:
+    with pytest.raises(ConfigError) as caught:
         Key.from_secret(secret, insecure_allow_weak=allow_weak)
 
-    assert secret.decode("latin-1")[10:40] not in str(caught.value)
+    assert (
+        "The secret is empty, or an asymmetric key: who knows that key could sign. "
+        "Use Key.from_pem, or random bytes."
+    ) == str(caught.value)
     assert caught.value.__cause__ is None
 
 
@@ -297,8 +308,13 @@ def test_a_roca_modulus_is_recognised() -> None:
     modulus = a_roca_modulus()
 
     assert 2048 <= modulus.bit_length() <= 8192
-    with pytest.raises(ConfigError, match="ROCA"):
+    with pytest.raises(ConfigError) as caught:
         refuse_weak_rsa(modulus, 65_537)
+
+    assert (
+        "The RSA key was made by a broken generator (ROCA, CVE-2017-15361) and can "
+        "be factored; make a new one."
+    ) == str(caught.value)
 
 
 def test_sound_moduli_pass() -> None:
@@ -308,24 +324,31 @@ def test_sound_moduli_pass() -> None:
         refuse_weak_rsa(numbers.n, numbers.e)
 
 
+SIZES = "An RSA key has 2048 to 8192 bits (RFC 7518 §3.3), this one"
+EXPONENT = "The RSA key's public exponent is even, or below 65537."
+
+
 @pytest.mark.parametrize(
     ("bits", "exponent", "fault"),
     [
-        (2047, 65_537, "2048 to 8192"),
-        (8193, 65_537, "2048 to 8192"),
-        (2048, 65_535, "exponent"),
-        (2048, 3, "exponent"),
-        (2048, 65_538, "exponent"),
-        (2048, 2**64 + 1, "exponent"),
+        (2047, 65_537, f"{SIZES} 2047."),
+        (8193, 65_537, f"{SIZES} 8193."),
+        (2048, 65_535, EXPONENT),
+        (2048, 3, EXPONENT),
+        (2048, 65_538, EXPONENT),
+        (2048, 2**64 + 1, EXPONENT),
     ],
 )
 def test_sizes_and_exponents_have_limits(bits: int, exponent: int, fault: str) -> None:
     """Too small can be broken, too large costs a second for each token (K4)."""
-    with pytest.raises(ConfigError, match=fault):
+    with pytest.raises(ConfigError) as caught:
         refuse_weak_rsa((1 << bits) - 1, exponent)
+
+    assert fault == str(caught.value)
 
 
 def test_the_limits_themselves_are_fine() -> None:
-    """2048 and 8192 bits, and the exponent that everybody uses."""
+    """2048 and 8192 bits, the exponent that everybody uses, and any odd one above."""
     for bits in (2048, 8192):
-        refuse_weak_rsa((1 << bits) - 1, 65_537)
+        for exponent in (65_537, 65_539, 65_541):
+            refuse_weak_rsa((1 << bits) - 1, exponent)
