@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from resilient_auth.orm.guard import GuardedRegistry as GuardedRegistry
     from resilient_auth.orm.report import ModelReport as ModelReport
     from resilient_auth.orm.startup import check_models as check_models
+    from resilient_auth.orm.static import check_source as check_source
     from resilient_auth.resilience.breaker import Circuit as Circuit
     from resilient_auth.resilience.calls import Resilience as Resilience
     from resilient_auth.resilience.deadline import Deadline as Deadline
@@ -154,6 +155,7 @@ _HOMES = {
     "Unavailable": "errors",
     "Verdict": "resilience.verdict",
     "check_models": "orm.startup",
+    "check_source": "orm.static",
     "classify": "resilience.verdict",
     "predict": "core.predict",
     "read_cookies": "core.cookies",
@@ -236,6 +238,7 @@ __all__ = [
     "Unavailable",
     "Verdict",
     "check_models",
+    "check_source",
     "classify",
     "predict",
     "read_cookies",

@@ -3,7 +3,7 @@
 from resilient_auth.orm.conflicts import Conflict, one_name
 from resilient_auth.orm.doubles import DoubleImport
 from resilient_auth.orm.packages import ImportFailure
-from resilient_auth.orm.places import place_of
+from resilient_auth.orm.places import Place, place_of
 from resilient_auth.orm.report import Level, ModelFinding
 
 _NAME = (
@@ -44,6 +44,23 @@ def of_double(double: DoubleImport) -> ModelFinding:
     )
     return ModelFinding(
         code="double_import", level="error", text=text, file=double.file
+    )
+
+
+def of_extension(place: Place) -> ModelFinding:
+    """Return the finding for a class that lets its table be defined twice."""
+    text = (
+        f"{place.path} sets extend_existing=True.\n"
+        "Why: it hides that two classes, or two imports of one file, define one table; "
+        "the first query fails then.\n"
+        "Fix: remove it, and what the error names after that."
+    )
+    return ModelFinding(
+        code="extend_existing",
+        level="warning",
+        text=text,
+        file=place.file,
+        line=place.line,
     )
 
 

@@ -13,10 +13,11 @@ Level = Literal["error", "warning", "allowed"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFinding:
     """
-    One thing that `check_models` found.
+    One thing that `check_models` or `check_source` found.
 
-    *code* is stable: ``duplicate_model``, ``double_import``, ``ambiguous_name``,
-    ``unresolved_name``, ``mapper_failed`` or ``import_failed``.
+    *code* is stable: ``duplicate_model``, ``double_import``; at start also
+    ``ambiguous_name``, ``unresolved_name``, ``mapper_failed``, ``import_failed``; in
+    source also ``extend_existing``, ``unreadable_source``.
     """
 
     code: str
@@ -39,7 +40,7 @@ class ModelFinding:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReport:
     """
-    What `check_models` found, sorted by file.
+    What `check_models` or `check_source` found, sorted by file.
 
     *errors* will fail a request sooner or later; *warnings* may; *allowed* are the
     duplicates that somebody permitted. *models* counts the mapped classes.

@@ -1,0 +1,171 @@
+"""
+Do two ORM classes of a source tree share a name? Read as text; nothing is imported.
+
+What is reported would be refused by a `GuardedRegistry` when the program starts, with
+the same words. What cannot be told for sure is not reported: this check finds most
+conflicts early, and `check_models` finds the rest at start.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+
+from resilient_auth.core import arguments
+from resilient_auth.errors import ConfigError
+from resilient_auth.orm.conflicts import (
+    ALLOW_ATTRIBUTE,
+    DUPLICATE,
+    PASTED,
+    SUBCLASS_SHADOW,
+    Conflict,
+)
+from resilient_auth.orm.doubles import DoubleImport
+from resilient_auth.orm.findings import of_conflict, of_double, of_extension
+from resilient_auth.orm.library import Library
+from resilient_auth.orm.places import Place
+from resilient_auth.orm.report import Level, ModelFinding, ModelReport, report_of
+from resilient_auth.orm.together import Togetherness
+from resilient_auth.orm.tree import Tree, is_there
+from resilient_auth.orm.values import Base, ClassSite, Database, Method, Registry
+
+_Models = Mapping[Registry, Mapping[str, list[ClassSite]]]
+
+
+def check_source(paths: Iterable[str | Path]) -> ModelReport:
+    """
+    Return what is wrong with the models in *paths*: Python files, and folders of them.
+
+    Follows the imports among the files, executes nothing, and needs no SQLAlchemy. Give
+    it the whole program: classes are in conflict if one file imports both, or if both
+    are in the package of their base. What cannot be read is a warning. Passed over are
+    links to folders, and folders that hold a virtual environment or begin with a dot.
+
+    Raises `ConfigError` for a path that is not there.
+    """
+    given = [str(each) for each in arguments.several("paths", paths)]
+    for each in given:
+        if not is_there(each):
+            raise ConfigError(f"{each!r} is not there, or not to be seen.")
+    return _Check(Library(Tree(given))).report()
+
+
+class _Check:
+    """One run over the files of a library."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.bases = library.bases
+        self.together = Togetherness(library.tree, library.read_all)
+
+    def report(self) -> ModelReport:
+        self.library.look()
+        while self.library.read_those_that_mention(frozenset(self._base_names())):
+            pass
+        models = self._models()
+        sites = [
+            site
+            for by_name in models.values()
+            for group in by_name.values()
+            for site in group
+        ]
+        findings = [
+            *self._conflicts(models),
+            *self._doubles(sites),
+            *(of_extension(_place(each)) for each in sites if each.extends_existing),
+        ]
+        return report_of(len(sites), [*findings, *self.library.faults])
+
+    def _base_names(self) -> Iterator[str]:
+        """Yield what known bases, and decorators, are called where they are made."""
+        for source in self.library.sources():
+            made = [each for each in source.names.items() if each[1].is_made]
+            for name, later in made:
+                match later.get():
+                    case Base() | Registry() | Method():
+                        yield name
+                    case Database():
+                        yield "Model"
+
+    def _models(self) -> _Models:
+        """Return the mapped classes by registry and name, in the order of places."""
+        found: dict[Registry, dict[str, list[ClassSite]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        for source in sorted(self.library.sources(), key=lambda each: each.file):
+            for site in source.classes:
+                registry = self.bases.registry_of(site)
+                if registry is not None:
+                    found[registry][site.name].append(site)
+            for call in source.imperative:
+                for registry, site in self.bases.mapped_by_call(*call):
+                    found[registry][site.name].append(site)
+        return found
+
+    def _conflicts(self, models: _Models) -> Iterator[ModelFinding]:
+        """Yield a finding for each class whose name another one has before it."""
+        for registry, by_name in models.items():
+            base = _file_of(registry)
+            for group in by_name.values():
+                told = set()
+                for first, second in combinations(group, 2):
+                    if second not in told and self.together.of_classes(
+                        first, second, base
+                    ):
+                        told.add(second)
+                        yield self._conflict(registry, first, second)
+
+    def _conflict(
+        self, registry: Registry, first: ClassSite, second: ClassSite
+    ) -> ModelFinding:
+        conflict = Conflict(
+            name=first.name,
+            kind=self._kind(first, second),
+            base=registry.label,
+            first=_place(first),
+            second=_place(second),
+        )
+        return of_conflict(conflict, _level(registry, first, second))
+
+    def _kind(self, first: ClassSite, second: ClassSite) -> str:
+        for one, other in ((first, second), (second, first)):
+            if one in self.bases.ancestors_of(other):
+                return SUBCLASS_SHADOW
+        return PASTED if first.path == second.path else DUPLICATE
+
+    def _doubles(self, sites: Iterable[ClassSite]) -> Iterator[ModelFinding]:
+        """Yield the files whose models are imported under two names."""
+        classes: dict[str, set[str]] = defaultdict(set)
+        for site in sites:
+            classes[site.file].add(site.qualname)
+        for file, modules in sorted(self.library.importers_of(classes).items()):
+            for one, other in combinations(sorted(modules), 2):
+                if self.together.of_importers(modules[one], modules[other]):
+                    double = DoubleImport(
+                        file=file,
+                        modules=(one, other),
+                        classes=tuple(sorted(classes[file])),
+                    )
+                    yield of_double(double)
+
+
+def _file_of(registry: Registry) -> str | None:
+    """Return the file that makes *registry*, None if it is outside."""
+    match registry.key:
+        case ClassSite(file=file) | (ClassSite(file=file), _) | (str(file), int(), _):
+            return file
+    return None
+
+
+def _place(site: ClassSite) -> Place:
+    return Place(
+        module=site.module, qualname=site.qualname, file=site.file, line=site.line
+    )
+
+
+def _level(registry: Registry, *sites: ClassSite) -> Level:
+    """Return how bad it is that *sites* share a name of *registry*."""
+    is_allowed = registry.allow is None or sites[0].name in registry.allow
+    if is_allowed or any(site.says_yes(ALLOW_ATTRIBUTE) for site in sites):
+        return "allowed"
+    return "warning" if registry.warns else "error"
