@@ -3,6 +3,7 @@
 import click
 
 from resilient_auth.cli.keys import keys
+from resilient_auth.cli.models import models
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -12,3 +13,4 @@ def resilient_auth() -> None:
 
 
 resilient_auth.add_command(keys)
+resilient_auth.add_command(models)

@@ -3,12 +3,12 @@
 import json
 import secrets
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import click
 
+from resilient_auth.cli.endings import told
 from resilient_auth.cli.files import (
     is_open_to_others,
     read_secret_file,
@@ -25,7 +25,6 @@ from resilient_auth.core.sessions import SessionPolicy
 from resilient_auth.core.stays import RELOAD, Stays
 from resilient_auth.errors import ConfigError
 
-P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., object])
 _File = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 _Alg = click.option(
@@ -36,20 +35,6 @@ _Alg = click.option(
 def _life(name: str, default: int, what: str) -> Callable[[F], F]:
     """Return the option of a time in seconds, which decides how long a step waits."""
     return click.option(name, default=default, show_default=True, help=what)
-
-
-def _told(command: Callable[P, None]) -> Callable[P, None]:
-    """Let *command* end with one line and status 2 where it raises `ConfigError`."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except ConfigError as error:
-            click.echo(f"resilient-auth: {error}", err=True)
-            raise SystemExit(2) from None
-
-    return run
 
 
 @click.group()
@@ -72,7 +57,7 @@ def keys() -> None:
 @_life("--leeway", 30, "Your TokenPolicy's.")
 @_life("--absolute", 2_592_000, "Your SessionPolicy's.")
 @_life("--reload", RELOAD, "How long until all processes have read a changed file.")
-@_told
+@told
 def generate(
     file: Path,
     alg: str | None,
@@ -110,7 +95,7 @@ def generate(
 @keys.command()
 @_File
 @_Alg
-@_told
+@told
 def rotate(file: Path, alg: str | None) -> None:
     """
     Take the next safe step in FILE: announce a new key, or let it sign.
@@ -130,7 +115,7 @@ def rotate(file: Path, alg: str | None) -> None:
 @keys.command()
 @_File
 @click.argument("kid")
-@_told
+@told
 def retire(file: Path, kid: str) -> None:
     """
     Take the key KID out of FILE at once, since it has leaked.
@@ -149,7 +134,7 @@ def retire(file: Path, kid: str) -> None:
 
 @keys.command()
 @_File
-@_told
+@told
 def check(file: Path) -> None:
     """Say what each key of FILE does; status 1 if others can read the file."""
     _show(read_secret_file(file))
@@ -160,7 +145,7 @@ def check(file: Path) -> None:
 
 @keys.command()
 @_File
-@_told
+@told
 def jwks(file: Path) -> None:
     """Print the public keys of FILE, as services that only verify need them."""
     ring = KeyRing.from_text(read_secret_file(file))
