@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resilient_auth.auth.shell import Principal as Principal
     from resilient_auth.auth.shell import Tokens as Tokens
     from resilient_auth.auth.signer import Signer as Signer
+    from resilient_auth.auth.throttle import LoginThrottle as LoginThrottle
     from resilient_auth.auth.tokens import TokenIssuer as TokenIssuer
     from resilient_auth.auth.tokens import TokenVerifier as TokenVerifier
     from resilient_auth.clock import Clock as Clock
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from resilient_auth.core.sessions import Session as Session
     from resilient_auth.core.sessions import SessionPolicy as SessionPolicy
     from resilient_auth.core.stays import Stays as Stays
+    from resilient_auth.core.throttle import Pace as Pace
     from resilient_auth.errors import BulkheadFull as BulkheadFull
     from resilient_auth.errors import CircuitOpen as CircuitOpen
     from resilient_auth.errors import ConfigError as ConfigError
@@ -124,9 +126,11 @@ _HOMES = {
     "InternalError": "errors",
     "Key": "core.keys",
     "KeyRing": "core.ring",
+    "LoginThrottle": "auth.throttle",
     "MemoryStore": "stores.memory",
     "MissingDependency": "errors",
     "ModelReport": "orm.report",
+    "Pace": "core.throttle",
     "PasswordHasher": "auth.passwords",
     "Principal": "auth.shell",
     "RedisStore": "stores.redis",
@@ -207,9 +211,11 @@ __all__ = [
     "InternalError",
     "Key",
     "KeyRing",
+    "LoginThrottle",
     "MemoryStore",
     "MissingDependency",
     "ModelReport",
+    "Pace",
     "PasswordHasher",
     "Principal",
     "RedisStore",
