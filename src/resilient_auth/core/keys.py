@@ -156,7 +156,7 @@ class Key:
     @property
     def fingerprint(self) -> str:
         """
-        Return what this key is, whatever its id: equal for its private and public half.
+        Return what this key is, whatever its id; the same for its private half.
 
         Equal too for one RSA key under two algorithms. Tells nothing of a secret.
         """

@@ -33,8 +33,10 @@ class Library:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self.bases = Bases(tree, self.load)
-        self.faults = [_fault(each, None, why) for each, why in tree.faults]
+        self.bases: Bases = Bases(tree, self.load)
+        self.faults: list[ModelFinding] = [
+            _fault(each, None, why) for each, why in tree.faults
+        ]
         #: By file, the modules from which it imports names by their full path.
         self._imports: dict[str, frozenset[str]] = {}
         self._words: dict[str, frozenset[str]] = {}

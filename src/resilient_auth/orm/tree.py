@@ -10,7 +10,7 @@ where a file finds its neighbours when it is started as a script.
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 #: No larger file is read: what a person writes is far below.
@@ -23,13 +23,13 @@ class Tree:
     """The Python files at or below some paths, by real path, in a stable order."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self.given = [os.path.realpath(each) for each in paths]
+        self.given: list[str] = [os.path.realpath(each) for each in paths]
         #: The folders that cannot be listed, and why.
         self.faults: list[tuple[str, str]] = []
-        self.files = list(dict.fromkeys(self._found()))
+        self.files: list[str] = list(dict.fromkeys(self._found()))
         self._known = frozenset(self.files)
         self._folders = frozenset(_folders_of(self.files))
-        self.package_root = cache(_package_root)
+        self.package_root: Callable[[str], str] = cache(_package_root)
         #: By the first part of a module's name, the folders where it is found.
         self._roots: dict[str, set[str]] = defaultdict(set)
         for each in self.files:

@@ -95,7 +95,7 @@ class Later:
     def __init__(
         self, work: Callable[[], "Value"] | None = None, *, is_made: bool = True
     ) -> None:
-        self.is_made = is_made
+        self.is_made: bool = is_made
         self._work = work
         self._value: Value = Unknown()
 
