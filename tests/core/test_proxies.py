@@ -18,15 +18,15 @@ PEER = "10.0.0.1"
 UNKNOWN = "unknown"
 
 
-def view(*headers: tuple[str, str]) -> RequestView:
-    """Return a request with *headers*."""
+def view(*headers: tuple[str, str], peer: str = PEER) -> RequestView:
+    """Return a request with *headers* over a connection from *peer*."""
     raw = [(name.lower().encode(), said.encode("latin-1")) for name, said in headers]
-    return RequestView(method="GET", path="/", headers=raw)
+    return RequestView(method="GET", path="/", headers=raw, peer=peer)
 
 
 def behind(said: str, proxies: TrustedProxies = PROXIES) -> Client:
     """Return the client of a request whose one line of the header is *said*."""
-    return proxies.client(view((proxies.header, said)), peer=PEER)
+    return proxies.client(view((proxies.header, said)))
 
 
 # ------------------------------------------------------------------ the walk
@@ -93,7 +93,7 @@ def test_lines_are_one_list() -> None:
     """A proxy may add a line of its own instead of appending (RFC 9110 §5.3)."""
     lines = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "198.51.100.7")]
 
-    assert "198.51.100.7" == PROXIES.client(view(*lines), peer=PEER).bucket()
+    assert "198.51.100.7" == PROXIES.client(view(*lines)).bucket()
 
 
 @pytest.mark.parametrize("peer", ["198.51.100.7", "::ffff:198.51.100.7"])
@@ -101,7 +101,7 @@ def test_lines_are_one_list() -> None:
 def test_a_stranger_is_not_listened_to(peer: str, said: str) -> None:
     """Whoever connects directly can write any header."""
     for proxies in (PROXIES, TrustedProxies()):
-        client = proxies.client(view(("X-Forwarded-For", said)), peer=peer)
+        client = proxies.client(view(("X-Forwarded-For", said), peer=peer))
 
         assert ("198.51.100.7", "") == (client.bucket(), client.scheme)
         assert () == client.findings
@@ -110,23 +110,35 @@ def test_a_stranger_is_not_listened_to(peer: str, said: str) -> None:
 @pytest.mark.parametrize("peer", ["testclient", "x", "10.0.0.1:80 ", "@", "\x00"])
 def test_a_peer_that_is_no_address_is_unknown(peer: str) -> None:
     """And its headers count for nothing."""
-    said = view(("X-Forwarded-For", "6.6.6.6"))
+    said = view(("X-Forwarded-For", "6.6.6.6"), peer=peer)
 
-    assert UNKNOWN == PROXIES.client(said, peer=peer).bucket()
+    assert UNKNOWN == PROXIES.client(said).bucket()
 
 
-@pytest.mark.parametrize("peer", [None, ""])
-def test_a_unix_socket_is_trusted_by_name_alone(peer: str | None) -> None:
+def test_a_unix_socket_is_trusted_by_name_alone() -> None:
     """The usual way from nginx to a worker has no address at all."""
-    said = view(("X-Forwarded-For", "6.6.6.6, 198.51.100.7"))
+    said = view(("X-Forwarded-For", "6.6.6.6, 198.51.100.7"), peer="")
 
-    assert UNKNOWN == PROXIES.client(said, peer=peer).bucket()
-    assert "198.51.100.7" == TrustedProxies(["unix"]).client(said, peer=peer).bucket()
+    assert UNKNOWN == PROXIES.client(said).bucket()
+    assert "198.51.100.7" == TrustedProxies(["unix"]).client(said).bucket()
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1", "127.0.0.1", "::1", "fd00::1"])
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded"])
+def test_an_undeclared_proxy_is_not_the_client(peer: str, name: str) -> None:
+    """Else one guesser makes everybody wait; a machine of ours itself says nothing."""
+    client = TrustedProxies().client(view((name, "for=6.6.6.6"), peer=peer))
+    alone = TrustedProxies().client(view(peer=peer))
+    beside = TrustedProxies(["192.168.0.0/16"]).client(view((name, "x"), peer=peer))
+
+    assert UNKNOWN == client.bucket()
+    assert ["undeclared_proxy"] == [each.id for each in client.findings]
+    assert "the connection's own address" == alone.reason == beside.reason
 
 
 def test_a_proxy_that_says_nothing_names_nobody() -> None:
     """All users would share its address; better to know that it is not known."""
-    client = PROXIES.client(view(), peer=PEER)
+    client = PROXIES.client(view())
 
     assert client.address is None
     assert "the proxy sent no x-forwarded-for" == client.reason
@@ -206,14 +218,14 @@ def test_the_other_header_is_ignored_and_told(
     proxies: TrustedProxies, own: tuple[str, str], other: tuple[str, str]
 ) -> None:
     """A proxy passes the header that it does not write on as the client sent it."""
-    both = proxies.client(view(own, other), peer=PEER)
-    alone = proxies.client(view(other), peer=PEER)
+    both = proxies.client(view(own, other))
+    alone = proxies.client(view(other))
 
     assert "198.51.100.7" == both.bucket()
     assert UNKNOWN == alone.bucket()
     for client in (both, alone):
         assert ["other_forwarded_header"] == [each.id for each in client.findings]
-    assert () == proxies.client(view(own), peer=PEER).findings
+    assert () == proxies.client(view(own)).findings
 
 
 @pytest.mark.parametrize(
@@ -231,7 +243,7 @@ def test_the_other_header_is_ignored_and_told(
 def test_the_scheme_is_one_word(lines: list[str], expected: str) -> None:
     """For diagnosis: with two words nobody knows which hop meant what."""
     said = [("X-Forwarded-Proto", each) for each in lines]
-    client = PROXIES.client(view(("X-Forwarded-For", "1.2.3.4"), *said), peer=PEER)
+    client = PROXIES.client(view(("X-Forwarded-For", "1.2.3.4"), *said))
 
     assert expected == client.scheme
 
@@ -277,11 +289,9 @@ def test_nobody_chooses_his_own_address(spoofed: list[str], real: str) -> None:
 def test_any_header_is_read_or_unknown(said: str, peer: str) -> None:
     """L3, and never a 500: this runs before anything is known of the request."""
     for proxies in (PROXIES, FORWARDED, TrustedProxies(["unix"])):
-        request = view(
-            ("X-Forwarded-For", said), ("Forwarded", said), ("X-Forwarded-Proto", said)
-        )
-        for each in (peer, PEER, None):
-            client = proxies.client(request, peer=each)
+        names = ("X-Forwarded-For", "Forwarded", "X-Forwarded-Proto")
+        for each in (peer, PEER, ""):
+            client = proxies.client(view(*((name, said) for name in names), peer=each))
 
             assert client.scheme in {"", "http", "https"}
             assert (client.address is None) == (client.bucket() == UNKNOWN)

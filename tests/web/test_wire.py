@@ -266,7 +266,7 @@ def assert_explained(
 
 def test_every_refusal_is_promised_by_the_contract() -> None:
     """Those that it leaves out are of parts which no wire suite can provoke."""
-    elsewhere = {"request_timeout", "rate_limited", "llm_unavailable"}
+    elsewhere = {"request_timeout", "llm_unavailable"}
 
     assert PROBLEMS.keys() == PROMISED.keys() | elsewhere
     assert {

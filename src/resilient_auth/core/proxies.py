@@ -74,8 +74,8 @@ class TrustedProxies:
 
     >>> proxies = TrustedProxies(["10.0.0.0/8"])
     >>> headers = [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.7, 10.0.0.9")]
-    >>> view = RequestView(method="GET", path="/", headers=headers)
-    >>> proxies.client(view, peer="10.0.0.2").bucket()
+    >>> view = RequestView(method="GET", path="/", headers=headers, peer="10.0.0.2")
+    >>> proxies.client(view).bucket()
     '203.0.113.7'
     """
 
@@ -92,20 +92,23 @@ class TrustedProxies:
         self._trusts_unix = UNIX in self.networks
         self._networks = tuple(_network(each) for each in self.networks if each != UNIX)
 
-    def client(self, view: RequestView, *, peer: str | None) -> Client:
+    def client(self, view: RequestView) -> Client:
         """
-        Return who sent *view* over a connection from the address *peer*.
+        Return who sent *view*; never raises.
 
-        *peer* is what the server saw, nothing for a Unix socket. Never raises.
+        Where no proxy is declared, but a machine of our own network calls and says for
+        whom, it is one: then nobody is known, instead of everybody being the proxy.
         """
-        if not peer:
+        if not view.peer:
             if not self._trusts_unix:
                 return Client(None, "the connection has no address")
         else:
-            address = _address(peer)
+            address = _address(view.peer)
             if address is None:
                 return Client(None, "the connection's address cannot be read")
             if not self._trusts(address):
+                if not self.networks and _is_behind_a_proxy(address, view):
+                    return _UNDECLARED
                 return Client(address, "the connection's own address")
         return self._behind(view)
 
@@ -154,6 +157,34 @@ class TrustedProxies:
 
 
 # ------------------------------------------------------------------ reading
+
+_UNDECLARED = Client(
+    None,
+    "the connection came from a proxy that is not declared",
+    findings=(
+        Finding(
+            "undeclared_proxy",
+            "warning",
+            "a machine of our own network passes requests on, and is not declared",
+            "Say which: Deployment(…, proxies=TrustedProxies([its network])).",
+        ),
+    ),
+)
+
+
+#: Where our own machines are: private (RFC 1918, 4193, 6598), link-local, loopback.
+_OURS = tuple(
+    ipaddress.ip_network(each)
+    for each in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
+        *("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
+
+
+def _is_behind_a_proxy(peer: Address, view: RequestView) -> bool:
+    said = any(view.values(each.encode()) for each in _HEADERS)
+    return said and any(peer in network for network in _OURS)
 
 
 def _from_the_right(lines: list[str]) -> Iterator[str]:

@@ -13,7 +13,9 @@ class RequestView:
 
     *headers* are the raw pairs as they came, names in lower case (as ASGI gives them);
     *body* is set only for our own endpoints, which read it with a bound; *is_socket*
-    is true for the handshake of a WebSocket.
+    is true for the handshake of a WebSocket. *peer* is the address from which the
+    connection came, as the server saw it: a proxy's if there is one (who is behind it
+    tells `TrustedProxies`), nothing for a Unix socket.
     """
 
     method: str
@@ -22,6 +24,7 @@ class RequestView:
     query: bytes = b""
     body: bytes = b""
     is_socket: bool = False
+    peer: str = ""
 
     def values(self, name: bytes) -> list[str]:
         """Return every value of the header *name*, in order, as latin-1 text."""

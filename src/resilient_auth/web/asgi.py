@@ -236,6 +236,7 @@ def view_of(scope: Scope) -> RequestView:
         headers=scope["headers"],
         query=scope.get("query_string", b""),
         is_socket=scope["type"] == "websocket",
+        peer=(scope.get("client") or ("",))[0] or "",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
+from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core import arguments
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.view import Answer
@@ -56,9 +57,10 @@ class AsgiAuth:
         site: Deployment,
         *,
         authenticate: Authenticate,
+        throttle: LoginThrottle | None = None,
         health: ServesProbes | None = None,
     ) -> None:
-        self._endpoints = AsyncEndpoints(auth, site, authenticate)
+        self._endpoints = AsyncEndpoints(auth, site, authenticate, throttle)
         self.publishes_keys: bool = bool(auth.public_keys())
         self._site = site
         if health is not None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal, Tokens
-from resilient_auth.core import tickets
+from resilient_auth.auth.throttle import LoginThrottle
+from resilient_auth.core import arguments, tickets
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.cookies import MAX_COOKIE
 from resilient_auth.core.deployment import Deployment
@@ -49,11 +50,15 @@ class AsyncEndpoints:
     *authenticate* is given the login's body (``username``, ``password`` and whatever
     the application adds) and returns an `Identity`, a subject, or None for credentials
     that are wrong; it may be a coroutine function. A database that fails inside it is
-    answered with 503, never with 500 or 401.
+    answered with 503, never with 500 or 401. *throttle* paces the logins that fail.
     """
 
     def __init__(
-        self, auth: AsyncAuth, site: Deployment, authenticate: Authenticate
+        self,
+        auth: AsyncAuth,
+        site: Deployment,
+        authenticate: Authenticate,
+        throttle: LoginThrottle | None = None,
     ) -> None:
         if not isinstance(auth, AsyncAuth):
             raise ConfigError("This adapter is asynchronous: give it an AsyncAuth.")
@@ -61,11 +66,13 @@ class AsyncEndpoints:
             raise ConfigError("site is a Deployment: it says where the pages live.")
         if not callable(authenticate):
             raise ConfigError("authenticate is a function of the login's credentials.")
+        arguments.instance("throttle", throttle, LoginThrottle | None)
         _require_room(auth.policy, site)
         self.refusals: Refusals = Refusals(auth, site)
         self._auth = auth
         self._site = site
         self._authenticate = authenticate
+        self._throttle = throttle or LoginThrottle(clock=auth.clock)
         self._routes: dict[str, Mapping[str, Endpoint]] = {
             "/login": {"POST": self._login},
             "/verify": {"GET": self._verify, "HEAD": self._verify},
@@ -127,7 +134,10 @@ class AsyncEndpoints:
     async def _login(self, view: RequestView) -> Answer:
         self._site.csrf.check_origin(view)
         asked = wire.read_login(view)
-        identity = await self._identify(asked.credentials)
+        client = self._site.proxies.client(view)
+        address = client.bucket() if client.address else None
+        with self._throttle.attempt(asked.credentials["username"], address):
+            identity = await self._identify(asked.credentials)
         tokens = await self._auth.login(
             identity.subject,
             identity.claims,

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
+from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.errors import ConfigError
 from resilient_auth.web import openapi, operations
@@ -63,9 +64,12 @@ class FastAPIAuth:
         site: Deployment,
         *,
         authenticate: Authenticate,
+        throttle: LoginThrottle | None = None,
         health: ServesProbes | None = None,
     ) -> None:
-        self._web = AsgiAuth(auth, site, authenticate=authenticate, health=health)
+        self._web = AsgiAuth(
+            auth, site, authenticate=authenticate, throttle=throttle, health=health
+        )
         self._site = site
         self.principal = Dependency(self._web.principal, openapi.marker())
         self.optional = Dependency(self._web.optional, openapi.marker(anonymous=True))

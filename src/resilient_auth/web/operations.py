@@ -65,7 +65,7 @@ OPERATIONS = (
         summary="Open a session",
         body="Login",
         answers={200: ("Session",)},
-        problems=_WRITES,
+        problems=(400, 401, 403, 413, 429, 431, 500, 503),
     ),
     Operation(
         method="GET",

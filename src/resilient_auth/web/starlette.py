@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route, Router
 
 from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
+from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
@@ -40,9 +41,12 @@ class StarletteAuth:
         site: Deployment,
         *,
         authenticate: Authenticate,
+        throttle: LoginThrottle | None = None,
         health: ServesProbes | None = None,
     ) -> None:
-        self._web = AsgiAuth(auth, site, authenticate=authenticate, health=health)
+        self._web = AsgiAuth(
+            auth, site, authenticate=authenticate, throttle=throttle, health=health
+        )
 
     def routes(self) -> list[BaseRoute]:
         """Return the endpoints, to be mounted (usually at ``/api/auth``)."""

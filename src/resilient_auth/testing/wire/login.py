@@ -141,6 +141,30 @@ class LoginContract(WireSuite):
             event.reason for event in world.told(RequestRefused)
         ]
 
+    def test_a_guesser_waits(self, world: World) -> None:
+        """The sixth password is not even looked at; the right one comes in later."""
+        guesses = [world.log_in(password=str(number)) for number in range(6)]
+
+        assert [401] * 5 == [each.status for each in guesses[:5]]
+        assert_refused(guesses[5], "rate_limited")
+        assert "1" == guesses[5].value("retry-after")
+        assert 5 == len(world.setup.asked)
+        world.clock.advance(1)
+        assert 200 == world.log_in().status
+
+    def test_a_guesser_makes_nobody_else_wait(self, world: World) -> None:
+        """Not even from his own address, which may be the one of a whole office."""
+        for _ in range(10):
+            world.log_in(password="wrong")  # noqa: S106
+
+        assert 200 == world.log_in(username="bob").status
+
+    def test_an_outage_is_no_guess(self, world: World) -> None:
+        """Whoever tries again until the database is back has guessed nothing."""
+        answers = {world.log_in(username="outage").status for _ in range(10)}
+
+        assert {503} == answers
+
     @pytest.mark.parametrize("name", ["bug", "stop"])
     def test_a_bug_of_the_application_is_500(self, world: World, name: str) -> None:
         """It is answered at once, told once, and its text stays with us."""

@@ -34,6 +34,7 @@ PROMISED: Mapping[str, tuple[int, str]] = {
     "method_not_allowed": (405, "give_up"),
     "body_too_large": (413, "give_up"),
     "headers_too_large": (431, "give_up"),
+    "rate_limited": (429, "wait"),
     "internal_error": (500, "retry"),
     "auth_unavailable": (503, "retry"),
     "store_unavailable": (503, "retry"),
@@ -87,7 +88,7 @@ def assert_refused(
     assert body["title"]
     assert body["detail"]
     assert wait == ("" if body["retry_after"] is None else str(body["retry_after"]))
-    assert (status == 503 or code == "token_not_yet_valid") == bool(wait)
+    assert (status in {429, 503} or code == "token_not_yet_valid") == bool(wait)
     assert_challenge(response, code)
     assert_cookies_cleared(response, wiped=wiped)
 
