@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     )
     from resilient_auth.stores.sqlalchemy import SQLAlchemyStore as SQLAlchemyStore
     from resilient_auth.web.asgi_auth import AsgiAuth as AsgiAuth
-    from resilient_auth.web.endpoints import Identity as Identity
+    from resilient_auth.web.credentials import Identity as Identity
     from resilient_auth.web.fastapi import FastAPIAuth as FastAPIAuth
     from resilient_auth.web.starlette import StarletteAuth as StarletteAuth
 
@@ -122,7 +122,7 @@ _HOMES = {
     "GuardedRegistry": "orm.guard",
     "Health": "ops.health",
     "HttpFetch": "auth.fetch",
-    "Identity": "web.endpoints",
+    "Identity": "web.credentials",
     "InternalError": "errors",
     "Key": "core.keys",
     "KeyRing": "core.ring",

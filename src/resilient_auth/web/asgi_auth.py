@@ -27,7 +27,8 @@ from resilient_auth.web.asgi import (
     send_answer,
     view_of,
 )
-from resilient_auth.web.endpoints import AsyncEndpoints, Authenticate
+from resilient_auth.web.credentials import Authenticate
+from resilient_auth.web.endpoints import AsyncEndpoints
 from resilient_auth.web.wire import needed_scopes
 
 

@@ -1,77 +1,53 @@
 """
 What do the endpoints under /api/auth do? Requests in, answers out, no framework.
 
-An adapter reads the body (at most `wire.MAX_BODY`), calls `AsyncEndpoints.handle` and
-writes the `Answer`; so all adapters agree to the byte.
+An adapter reads the body (at most `wire.MAX_BODY`), calls `handle` and writes the
+`Answer`; so all adapters agree to the byte. Everything here is written once, awaited:
+`AsyncEndpoints` waits, `SyncEndpoints` is told everything at once.
 """
 
-import asyncio
-import functools
-import inspect
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
+from resilient_auth.auth.immediate import ImmediateAuth
 from resilient_auth.auth.sessions import AsyncAuth
-from resilient_auth.auth.shell import Principal, Tokens
+from resilient_auth.auth.shell import Principal, Shell, Tokens
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core import arguments, tickets
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.cookies import MAX_COOKIE
 from resilient_auth.core.deployment import Deployment
-from resilient_auth.core.outage import is_outage
 from resilient_auth.core.text import is_identifier
 from resilient_auth.core.view import Answer, RequestView
-from resilient_auth.errors import AnswerError, ConfigError, Refused, Unavailable
+from resilient_auth.errors import AnswerError, ConfigError, Refused
 from resilient_auth.web import wire
+from resilient_auth.web.credentials import Ask, Authenticate, awaited, identified
 from resilient_auth.web.refusals import Refusals
 from resilient_auth.web.wire import Credential
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who proved to be whom: what ``authenticate`` returns for good credentials."""
-
-    subject: str
-    claims: Mapping[str, object] | None = None
-    amr: tuple[str, ...] = ("pwd",)
-
-
-Verdict = Identity | str | None
 Endpoint = Callable[[RequestView], Awaitable[Answer]]
-Authenticate = Callable[[Mapping[str, Any]], Verdict | Awaitable[Verdict]]
 
 
-class AsyncEndpoints:
-    """
-    The endpoints of one deployment.
-
-    *authenticate* is given the login's body (``username``, ``password`` and whatever
-    the application adds) and returns an `Identity`, a subject, or None for credentials
-    that are wrong; it may be a coroutine function. A database that fails inside it is
-    answered with 503, never with 500 or 401. *throttle* paces the logins that fail.
-    """
+class Endpoints:
+    """The endpoints of one deployment; whatever waits is in *sessions* and *ask*."""
 
     def __init__(
         self,
-        auth: AsyncAuth,
+        auth: Shell,
+        sessions: AsyncAuth | ImmediateAuth,
         site: Deployment,
-        authenticate: Authenticate,
-        throttle: LoginThrottle | None = None,
+        ask: Ask,
+        throttle: LoginThrottle | None,
     ) -> None:
-        if not isinstance(auth, AsyncAuth):
-            raise ConfigError("This adapter is asynchronous: give it an AsyncAuth.")
         if not isinstance(site, Deployment):
             raise ConfigError("site is a Deployment: it says where the pages live.")
-        if not callable(authenticate):
-            raise ConfigError("authenticate is a function of the login's credentials.")
         arguments.instance("throttle", throttle, LoginThrottle | None)
         _require_room(auth.policy, site)
         self.refusals: Refusals = Refusals(auth, site)
         self._auth = auth
+        self._sessions = sessions
         self._site = site
-        self._authenticate = authenticate
+        self._ask = ask
         self._throttle = throttle or LoginThrottle(clock=auth.clock)
         self._routes: dict[str, Mapping[str, Endpoint]] = {
             "/login": {"POST": self._login},
@@ -79,7 +55,7 @@ class AsyncEndpoints:
             "/session": {"GET": self._session, "HEAD": self._session},
             "/refresh": {"POST": self._refresh},
             "/logout": {"POST": self._logout},
-            "/sessions": {"GET": self._sessions, "HEAD": self._sessions},
+            "/sessions": {"GET": self._list, "HEAD": self._list},
             "/ticket": {"POST": self._ticket},
         }
         keys = auth.public_keys()
@@ -103,7 +79,7 @@ class AsyncEndpoints:
         credential = wire.find_credential(view, self._site)
         if credential is None:
             raise self._missing(view)
-        who = await self._auth.verify(credential.token)
+        who = await self._sessions.verify(credential.token)
         if credential.from_cookie:
             self._site.csrf.check(view, matches=self._csrf_of(who.session_id))
         return who
@@ -137,8 +113,8 @@ class AsyncEndpoints:
         client = self._site.proxies.client(view)
         address = client.bucket() if client.address else None
         with self._throttle.attempt(asked.credentials["username"], address):
-            identity = await self._identify(asked.credentials)
-        tokens = await self._auth.login(
+            identity = await identified(self._ask, asked.credentials)
+        tokens = await self._sessions.login(
             identity.subject,
             identity.claims,
             device=view.value(b"user-agent"),
@@ -156,8 +132,8 @@ class AsyncEndpoints:
             credential = wire.find_credential(view, self._site)
             if credential is None:
                 raise self._missing(view)
-            who = await self._auth.verify(credential.token)
-            session = await self._auth.session(who.session_id)
+            who = await self._sessions.verify(credential.token)
+            session = await self._sessions.session(who.session_id)
         except Refused as error:
             return await self._no_session(view, error.code)
         body_of = wire.session_body(
@@ -176,27 +152,27 @@ class AsyncEndpoints:
         if given and cookie and given != cookie:
             raise Refused("request_invalid", "Body and cookie name different tokens.")
         if given:
-            return self._granted(await self._auth.refresh(given), bearer=True)
+            return self._granted(await self._sessions.refresh(given), bearer=True)
         if not cookie:
             raise Refused("refresh_missing")
         session_id = self._auth.session_of_refresh(cookie)
         self._site.csrf.check(view, matches=self._csrf_of(session_id))
-        return self._granted(await self._auth.refresh(cookie), bearer=False)
+        return self._granted(await self._sessions.refresh(cookie), bearer=False)
 
     async def _logout(self, view: RequestView) -> Answer:
         session_id = self._leaving(view)
         if session_id and b"all=1" in view.query.split(b"&"):
             with suppress(Refused):  # it is over: it has no say over the others
-                session = await self._auth.session(session_id)
-                await self._auth.revoke_all(session.subject, reason="logout")
+                session = await self._sessions.session(session_id)
+                await self._sessions.revoke_all(session.subject, reason="logout")
         elif session_id:
-            await self._auth.logout(session_id)
+            await self._sessions.logout(session_id)
         cleared = self._site.cookies.clear() if self._site.uses_cookies else []
         return wire.json_answer(200, {"session": None}, set_cookies=cleared)
 
-    async def _sessions(self, view: RequestView) -> Answer:
+    async def _list(self, view: RequestView) -> Answer:
         who = await self.principal(view)
-        rows = await self._auth.sessions(who.subject)
+        rows = await self._sessions.sessions(who.subject)
         listed = [wire.listed_session(row, current=who.session_id) for row in rows]
         return wire.json_answer(200, {"sessions": listed})
 
@@ -205,7 +181,7 @@ class AsyncEndpoints:
         session_id = view.path.removeprefix("/sessions/")
         if not is_identifier(session_id):
             raise Refused("not_found", reason="a name that no database takes")
-        await self._auth.revoke(session_id, subject=who.subject)
+        await self._sessions.revoke(session_id, subject=who.subject)
         return wire.empty_answer()
 
     async def _ticket(self, view: RequestView) -> Answer:
@@ -219,19 +195,6 @@ class AsyncEndpoints:
         return self._keys
 
     # ------------------------------------------------------------------ parts
-
-    async def _identify(self, credentials: Mapping[str, Any]) -> Identity:
-        try:
-            verdict = await _call(self._authenticate, credentials)
-        except AnswerError:
-            raise
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            raise Unavailable(reason=f"authenticate: {type(error).__name__}") from error
-        if verdict is None:
-            raise Refused("credentials_invalid")
-        return Identity(subject=verdict) if isinstance(verdict, str) else verdict
 
     def _granted(self, tokens: Tokens, *, bearer: bool) -> Answer:
         now = self._auth.now()
@@ -254,7 +217,7 @@ class AsyncEndpoints:
             cookie = self._refresh_cookie(view)
             if cookie:
                 named = self._auth.session_of_refresh(cookie)
-                session_id = (await self._auth.session(named)).id
+                session_id = (await self._sessions.session(named)).id
         except Refused as error:
             reason = error.code
         body = wire.no_session_body(
@@ -304,6 +267,28 @@ class AsyncEndpoints:
         return Refused("token_missing", action=action, reason=reason)
 
 
+class AsyncEndpoints(Endpoints):
+    """
+    The endpoints over an `AsyncAuth`.
+
+    *authenticate* is given the login's body (``username``, ``password`` and whatever
+    the application adds) and returns an `Identity`, a subject, or None for credentials
+    that are wrong; it may be a coroutine function. A database that fails inside it is
+    answered with 503, never with 500 or 401. *throttle* paces the logins that fail.
+    """
+
+    def __init__(
+        self,
+        auth: AsyncAuth,
+        site: Deployment,
+        authenticate: Authenticate,
+        throttle: LoginThrottle | None = None,
+    ) -> None:
+        if not isinstance(auth, AsyncAuth):
+            raise ConfigError("This adapter is asynchronous: give it an AsyncAuth.")
+        super().__init__(auth, auth, site, awaited(authenticate), throttle)
+
+
 def _require_room(policy: TokenPolicy, site: Deployment) -> None:
     """Raise `ConfigError` if a token could be made that no cookie holds."""
     longest = min(policy.max_issued_bytes, policy.max_token_bytes)
@@ -313,32 +298,3 @@ def _require_room(policy: TokenPolicy, site: Deployment) -> None:
             f"max_issued_bytes is {longest}, but a cookie holds {room} bytes. Lower "
             'it, or use no cookies: Deployment(…, profile="bearer").'
         )
-
-
-async def _call(authenticate: Authenticate, credentials: Mapping[str, Any]) -> Verdict:
-    """Await a coroutine function; run a plain one in the loop's bounded thread pool."""
-    if is_async(authenticate):
-        result = authenticate(credentials)
-    else:
-        result = await asyncio.to_thread(_call_in_thread, authenticate, credentials)
-    return await result if inspect.isawaitable(result) else result
-
-
-def _call_in_thread(
-    authenticate: Authenticate, credentials: Mapping[str, Any]
-) -> Verdict | Awaitable[Verdict]:
-    """Call *authenticate*; a bare ``next()`` in it must not hang the request."""
-    try:
-        return authenticate(credentials)
-    except StopIteration as error:
-        # A future cannot carry it, so who waits for the thread would wait for ever.
-        raise RuntimeError("authenticate raised StopIteration") from error
-
-
-def is_async(function: Callable[..., object]) -> bool:
-    """Say whether calling *function*, a partial or an object gives an awaitable."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        type(function).__call__
-    )

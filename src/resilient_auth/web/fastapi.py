@@ -19,7 +19,7 @@ from resilient_auth.errors import ConfigError
 from resilient_auth.web import openapi, operations
 from resilient_auth.web.asgi import Scope
 from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
-from resilient_auth.web.endpoints import Authenticate
+from resilient_auth.web.credentials import Authenticate
 from resilient_auth.web.starlette import answer_refusals, catch_all, response_of
 from resilient_auth.web.wire import needed_scopes
 

@@ -19,7 +19,7 @@ from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
 from resilient_auth.web.asgi import App, Receive, Scope, Send, raw_headers, send_answer
 from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
-from resilient_auth.web.endpoints import Authenticate, is_async
+from resilient_auth.web.credentials import Authenticate, is_async
 from resilient_auth.web.wire import needed_scopes
 
 Endpoint = Callable[..., Any]

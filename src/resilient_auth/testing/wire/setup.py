@@ -15,7 +15,7 @@ from resilient_auth.errors import Refused, Unavailable
 from resilient_auth.events import Event
 from resilient_auth.stores.memory import MemoryStore
 from resilient_auth.testing.clock import FrozenClock
-from resilient_auth.web.endpoints import Identity
+from resilient_auth.web.credentials import Identity
 
 API = "https://api.example.com"
 PAGE = "https://app.example.com"
