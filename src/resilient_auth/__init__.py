@@ -85,7 +85,9 @@ if TYPE_CHECKING:
     from resilient_auth.web.asgi_auth import AsgiAuth as AsgiAuth
     from resilient_auth.web.credentials import Identity as Identity
     from resilient_auth.web.fastapi import FastAPIAuth as FastAPIAuth
+    from resilient_auth.web.flask import FlaskAuth as FlaskAuth
     from resilient_auth.web.starlette import StarletteAuth as StarletteAuth
+    from resilient_auth.web.wsgi_auth import WsgiAuth as WsgiAuth
 
 #: Public name → the module that is its home.
 _HOMES = {
@@ -116,6 +118,7 @@ _HOMES = {
     "DuplicateModelError": "errors",
     "DuplicateModelWarning": "errors",
     "FastAPIAuth": "web.fastapi",
+    "FlaskAuth": "web.flask",
     "Fetch": "auth.fetch",
     "Fetched": "auth.fetch",
     "Finding": "core.findings",
@@ -158,6 +161,7 @@ _HOMES = {
     "TrustedProxies": "core.proxies",
     "Unavailable": "errors",
     "Verdict": "resilience.verdict",
+    "WsgiAuth": "web.wsgi_auth",
     "check_models": "orm.startup",
     "check_source": "orm.static",
     "classify": "resilience.verdict",
@@ -168,9 +172,11 @@ _HOMES = {
 _EXTRAS = {
     "argon2": "passwords",
     "fastapi": "fastapi",
+    "flask": "flask",
     "redis": "redis",
     "sqlalchemy": "sqlalchemy",
     "starlette": "starlette",
+    "werkzeug": "flask",
 }
 
 __all__ = [
@@ -204,6 +210,7 @@ __all__ = [
     "Fetch",
     "Fetched",
     "Finding",
+    "FlaskAuth",
     "GuardedRegistry",
     "Health",
     "HttpFetch",
@@ -243,6 +250,7 @@ __all__ = [
     "TrustedProxies",
     "Unavailable",
     "Verdict",
+    "WsgiAuth",
     "check_models",
     "check_source",
     "classify",

@@ -23,3 +23,4 @@ from resilient_auth.testing.stores import StoreContract as StoreContract
 from resilient_auth.testing.wire import SocketContract as SocketContract
 from resilient_auth.testing.wire import WireContract as WireContract
 from resilient_auth.testing.wire import WireSetup as WireSetup
+from resilient_auth.testing.wsgi import WsgiTransport as WsgiTransport

@@ -22,6 +22,7 @@ from resilient_auth import events
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, Refused
+from resilient_auth.web.preflight import is_preflight, preflight
 from resilient_auth.web.refusals import Refusals
 from resilient_auth.web.wire import MAX_BODY
 
@@ -75,12 +76,12 @@ class Wrap:
     async def _http(
         self, view: RequestView, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        origin = view.value(b"origin")
-        asked = view.value(b"access-control-request-method")
-        if view.method == "OPTIONS" and asked and view.values(b"origin"):
-            await _Outlet(send, [_request_id()]).answer(self._preflight(view, asked))
+        if is_preflight(view):
+            answer = preflight(view, self._site.cors, self._refusals)
+            await _Outlet(send, view, [_request_id()]).answer(answer)
             return
-        outlet = _Outlet(send, [*self._site.cors.actual(origin), _request_id()])
+        cors = self._site.cors.actual(view.value(b"origin"))
+        outlet = _Outlet(send, view, [*cors, _request_id()])
         inlet = _Inlet(receive)
         probe = self._probes.get(view.path) if view.method in _READS else None
         try:
@@ -105,17 +106,6 @@ class Wrap:
             raise
         else:
             await outlet.release()
-
-    def _preflight(self, view: RequestView, asked: str) -> Answer:
-        """Answer a preflight (Fetch §4.8), which the application need not see."""
-        origin = view.value(b"origin")
-        headers = ",".join(view.values(b"access-control-request-headers"))
-        verdict = self._site.cors.preflight(origin, asked, headers)
-        if not verdict.headers:
-            denied = Refused("origin_denied", reason=verdict.reason)
-            return self._refusals.answer(view, denied)
-        vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
-        return Answer(204, (*verdict.headers, ("Vary", vary)))
 
     async def _websocket(
         self, view: RequestView, scope: Scope, receive: Receive, send: Send
@@ -168,8 +158,10 @@ class _Inlet:
 class _Outlet:
     """The way out of one answer: adds headers, and holds a 500 back."""
 
-    def __init__(self, send: Send, headers: Iterable[tuple[str, str]]) -> None:
-        self._send = send
+    def __init__(
+        self, send: Send, view: RequestView, headers: Iterable[tuple[str, str]]
+    ) -> None:
+        self._send = send if view.method != "HEAD" else _without_body(send)
         self._headers = [(k.lower().encode(), v.encode()) for k, v in headers]
         self._names = {name for name, _ in self._headers}
         self._held: list[Message] = []
@@ -288,6 +280,15 @@ async def _next_piece(receive: Receive) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise Refused("request_timeout", reason="the client went away")
     return message.get("body", b""), message.get("more_body", False)
+
+
+def _without_body(send: Send) -> Send:
+    """Return *send* for the answer to a HEAD, whose length alone counts (RFC 9110)."""
+
+    async def sends(message: Message) -> None:
+        await send({**message, "body": b""} if "body" in message else message)
+
+    return sends
 
 
 def _names_origin(vary: bytes) -> bool:
