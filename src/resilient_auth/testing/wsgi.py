@@ -9,6 +9,7 @@ at its first bytes, and closes what was returned; unlike most, it takes nothing 
 import sys
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -27,7 +28,16 @@ class WsgiTransport:
 
     def send(self, request: WireRequest) -> WireResponse:
         """Return the application's answer to *request*."""
-        return exchange(self._app, environ_of(request, scheme=self._scheme))
+        environ = environ_of(self.received(request), scheme=self._scheme)
+        return exchange(self._app, environ)
+
+    def received(self, request: WireRequest) -> WireRequest:
+        """Return *request* as it arrives: WSGI servers make repeated headers one."""
+        headers: dict[bytes, bytes] = {}
+        for name, value in request.headers:
+            joint = b"; " if name == b"cookie" else b","
+            headers[name] = headers[name] + joint + value if name in headers else value
+        return replace(request, headers=tuple(headers.items()))
 
     def close(self) -> None:
         """Do nothing; it holds nothing."""
@@ -35,7 +45,7 @@ class WsgiTransport:
 
 def exchange(app: WSGIApplication, environ: WSGIEnvironment) -> WireResponse:
     """Return what *app* answers to the request of *environ*."""
-    connection = _Connection()
+    connection = _Connection(is_head=environ["REQUEST_METHOD"] == "HEAD")
     error: Exception | None = None
     try:
         with warnings.catch_warnings():
@@ -79,22 +89,18 @@ def environ_of(
     elif request.body:
         environ["CONTENT_LENGTH"] = str(len(request.body))
     for name, value in request.headers:
-        _add(environ, name.decode("latin-1"), value.decode("latin-1"))
+        key = name.decode("latin-1").upper().replace("-", "_")
+        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            key = f"HTTP_{key}"
+        environ[key] = value.decode("latin-1")
     return environ
-
-
-def _add(environ: WSGIEnvironment, name: str, value: str) -> None:
-    key = name.upper().replace("-", "_")
-    if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        key = f"HTTP_{key}"
-    joint = "; " if key == "HTTP_COOKIE" else ","
-    environ[key] = f"{environ[key]}{joint}{value}" if key in environ else value
 
 
 class _Connection:
     """The server's side of one exchange."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_head: bool) -> None:
+        self._is_head = is_head
         self._start: tuple[str, list[tuple[str, str]]] | None = None
         self._body: list[bytes] = []
 
@@ -120,7 +126,7 @@ class _Connection:
         status, headers = self._start or ("0", [])
         said = tuple((name.lower(), value) for name, value in headers)
         body = b"".join(self._body)
-        length = dict(said).get("content-length")
+        length = None if self._is_head else dict(said).get("content-length")
         is_whole = error is None if length is None else len(body) == int(length)
         return WireResponse(
             status=int(status.split()[0]),

@@ -21,6 +21,7 @@ from resilient_auth.testing.asgi import AsgiTransport, SocketTalk
 from resilient_auth.testing.exchange import Transport, WireRequest, WireResponse
 from resilient_auth.testing.wire.reference import reference
 from resilient_auth.testing.wire.setup import BreakableStore, WireSetup
+from resilient_auth.testing.wsgi import WsgiTransport
 
 
 class Connects(Protocol):
@@ -45,6 +46,8 @@ class Mirror:
     def send(self, request: WireRequest) -> WireResponse:
         """Return the application's answer, which is the reference's too."""
         seed = self._same_store()
+        if isinstance(self._own, WsgiTransport):
+            request = self._own.received(request)
         with same_chance(seed):
             own = self._own.send(request)
         with same_chance(seed):
