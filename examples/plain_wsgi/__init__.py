@@ -1,0 +1,1 @@
+"""A WSGI application without a framework."""
