@@ -22,11 +22,15 @@ ALSO = {
     "algorithms": ["core/test_keys.py", "core/test_jwk.py"],
     "base64url": ["core/test_jwk.py"],
     "claims": ["core/test_tokens.py"],
-    "keyfile": ["core/test_ring.py"],
-    "ring": ["core/test_keys.py"],
+    "keyfile": ["core/test_ring.py", "cli/test_keys.py"],
+    "keys": ["core/test_jwks.py", "test_secrecy.py"],
+    "ring": ["core/test_keys.py", "test_secrecy.py"],
     "seals": ["auth/test_signer.py"],
     "tickets": ["auth/test_tickets.py"],
 }
+
+#: Where the sentences of all files stand.
+SENTENCES = ["core/test_sentences.py"]
 
 
 def main(names: list[str]) -> int:
@@ -45,7 +49,7 @@ def _measure(name: str) -> float:
     if "def " not in (CORE / f"{name}.py").read_text("utf-8"):
         print(f"{name:14} has no function, so nothing is changed")
         return 1.0
-    selection = [f"core/test_{name}.py", *ALSO.get(name, [])]
+    selection = [f"core/test_{name}.py", *ALSO.get(name, []), *SENTENCES]
     tests = [f"tests/{each}" for each in selection if (ROOT / "tests" / each).exists()]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

@@ -9,6 +9,7 @@ from urllib.error import URLError
 
 from playwright.async_api import (
     BrowserContext,
+    Error,
     CDPSession,
     ConsoleMessage,
     Page,
@@ -18,7 +19,7 @@ from playwright.async_api import (
 from tests.browsers.hosts import HOSTS
 from tests.browsers.loop import LoopThread
 from tests.browsers.process import BrowserProcess, Profile
-from tests.browsers.tab import PATIENCE, Browser, Context, Tab
+from tests.browsers.tab import PATIENCE, Browser, Context, PageLeftError, Tab
 
 FLAGS = [
     "--headless=new",
@@ -149,7 +150,12 @@ class ChromiumTab(Tab):
 
     def evaluate(self, expression: str) -> Any:
         """Return the JSON value of *expression*."""
-        return self._loop.run(self._page.evaluate(f"() => ({expression})"))
+        try:
+            return self._loop.run(self._page.evaluate(f"() => ({expression})"))
+        except Error as error:
+            if "context was destroyed" in error.message:
+                raise PageLeftError from error
+            raise
 
     def click(self, selector: str) -> None:
         """Click the first visible match."""

@@ -10,6 +10,10 @@ PATIENCE = 15.0  # seconds until a condition that does not come is a failure
 _POLL = 0.05
 
 
+class PageLeftError(Exception):
+    """The page was left while a script of the test ran in it."""
+
+
 class Tab(ABC):
     """One tab; selectors are CSS, scripts are JavaScript expressions."""
 
@@ -61,10 +65,16 @@ class Tab(ABC):
         )
         return str(found)
 
+    def _holds(self, condition: str) -> bool:
+        try:
+            return bool(self.evaluate(f"!!({condition})"))
+        except PageLeftError:
+            return False
+
     def wait_for(self, condition: str, *, within: float = PATIENCE) -> None:
         """Wait until the expression *condition* is true; show the page if it is not."""
         deadline = time.monotonic() + within
-        while not self.evaluate(f"!!({condition})"):
+        while not self._holds(condition):
             if time.monotonic() > deadline:
                 raise AssertionError(self._state(condition, within))
             time.sleep(_POLL)
