@@ -9,9 +9,9 @@ from urllib.error import URLError
 
 from playwright.async_api import (
     BrowserContext,
-    Error,
     CDPSession,
     ConsoleMessage,
+    Error,
     Page,
     async_playwright,
 )
