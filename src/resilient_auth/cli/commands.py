@@ -2,6 +2,7 @@
 
 import click
 
+from resilient_auth.cli.explain import explain
 from resilient_auth.cli.keys import keys
 from resilient_auth.cli.models import models
 
@@ -12,5 +13,6 @@ def resilient_auth() -> None:
     """Keep logins, sessions and LLM calls standing: the tools for operators."""
 
 
+resilient_auth.add_command(explain)
 resilient_auth.add_command(keys)
 resilient_auth.add_command(models)
