@@ -141,6 +141,16 @@ def test_a_hash_of_other_parameters_is_verified(hasher: PasswordHasher) -> None:
     assert not hasher.verify(older, "wrong")
 
 
+def test_an_old_hash_is_made_anew_at_the_login(hasher: PasswordHasher) -> None:
+    """So that stronger parameters reach everybody who comes back."""
+    old = Argon2(time_cost=1, memory_cost=8, parallelism=1).hash("pw")
+
+    assert hasher.needs_rehash(old)
+    assert hasher.needs_rehash("")
+    assert hasher.needs_rehash("$2b$12$" + "x" * 53)
+    assert not hasher.needs_rehash(hasher.hash("pw"))
+
+
 @pytest.mark.parametrize("stored", [None, ""])
 def test_an_unknown_user_takes_the_same_path(gate: Gate, stored: str | None) -> None:
     """A whole hash of the current parameters is computed, and then it is False."""

@@ -55,6 +55,18 @@ class PasswordHasher:
         with self._place(), self._running:
             return self._verify(stored, password)
 
+    def needs_rehash(self, stored: str) -> bool:
+        """
+        Say whether *stored* was made with other parameters than a new hash would be.
+
+        Then store a new one at the next login, where the password is known. A text that
+        is no argon2 hash needs it too.
+        """
+        try:
+            return self._argon2.check_needs_rehash(stored)
+        except InvalidHashError:
+            return True
+
     async def ahash(self, password: str) -> str:
         """Return *password* hashed; the event loop does not wait."""
         return await self._in_pool(lambda: self._argon2.hash(password))
