@@ -214,6 +214,80 @@ def test_a_refusal_says_what_would_work() -> None:
     assert "Write the same host in both: http://localhost." in str(machine.value)
 
 
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        pytest.param(
+            lambda: Deployment("http://api.example.com"),
+            "http://api.example.com is not https: browsers drop Secure cookies from "
+            "it. On your own machine use Deployment.insecure_localhost(…).",
+            id="http",
+        ),
+        pytest.param(
+            lambda: Deployment(API, profile="same-site"),
+            "profile is partitioned or bearer, or left out for pages of the API's own "
+            "site.",
+            id="profile",
+        ),
+        pytest.param(
+            lambda: Deployment.insecure_localhost("http://example.com"),
+            "insecure_localhost is for localhost alone; elsewhere use https and "
+            "Deployment(…).",
+            id="elsewhere",
+        ),
+        pytest.param(
+            lambda: Deployment(API, apps=["http://app.example.com"]),
+            "http://app.example.com and https://api.example.com differ in scheme, "
+            "which browsers count as another site, and plain http shows a session to "
+            "the network. Serve both over https.",
+            id="scheme",
+        ),
+        pytest.param(
+            lambda: Deployment(API, apps=[PREVIEW.replace("com", "org")]),
+            "https://*.preview.example.org is another site than "
+            "https://api.example.com, and its cookies would not arrive (chromium: "
+            "SameSite=Lax goes to no other site). Serve the API under "
+            "https://example.org, for example through a reverse proxy; or choose "
+            'profile="partitioned" (not in Safari) or profile="bearer".',
+            id="site",
+        ),
+        pytest.param(
+            lambda: Deployment(API, apps=["https://localhost:3000"]),
+            "https://localhost:3000 is another site than https://api.example.com, and "
+            "its cookies would not arrive (chromium: SameSite=Lax goes to no other "
+            "site). Serve the API under https://localhost, for example through a "
+            'reverse proxy; or choose profile="partitioned" (not in Safari) or '
+            'profile="bearer".',
+            id="a-developers-page-and-production",
+        ),
+        pytest.param(
+            lambda: Deployment.insecure_localhost(apps=["http://127.0.0.1:3000"]),
+            "http://127.0.0.1:3000 is another site than http://localhost:8000, and its "
+            "cookies would not arrive (chromium: SameSite=Lax goes to no other site). "
+            "Write the same host in both: http://localhost.",
+            id="name-and-address",
+        ),
+        pytest.param(
+            lambda: Deployment(API, apps=APP),
+            "apps takes a list, not one string: apps=[…].",
+            id="one-string",
+        ),
+        pytest.param(
+            lambda: Deployment(API, proxies=["10.0.0.0/8"]),  # type: ignore[arg-type]
+            "proxies takes resilient_auth.core.proxies.TrustedProxies | None, not an "
+            "object of type list.",
+            id="proxies",
+        ),
+    ],
+)
+def test_a_refusal_is_read_by_a_person(build: Any, told: str) -> None:
+    """Word by word: it stands in the log of a start that failed."""
+    with pytest.raises(ConfigError) as caught:
+        build()
+
+    assert told == str(caught.value)
+
+
 def test_the_proxies_are_kept() -> None:
     """Undeclared means none: then no header says who called."""
     proxies = TrustedProxies(["10.0.0.0/8"])

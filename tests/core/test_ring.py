@@ -1,6 +1,9 @@
 """A ring rotates in steps that cannot come too early, and explains each key."""
 
 import json
+import pickle
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -68,6 +71,14 @@ def test_an_announced_key_signs_after_its_stay(waited: int, is_safe: Any) -> Non
 
     with pytest.raises(ConfigError, match=rf"\(in {600 - waited} s\)"):
         announced.rotate(KEYS[1], NOW + waited)
+
+
+def test_a_key_signs_while_an_older_one_still_serves_out() -> None:
+    """Two rotations within a day: the first key's tokens live on."""
+    after = ring(VERIFY_ONLY, SIGNING, ANNOUNCED).rotate(KEYS[2], NOW + 600)
+
+    assert {"k0": VERIFY_ONLY, "k1": VERIFY_ONLY, "k2": SIGNING} == states(after)
+    assert [NOW, NOW + 600, NOW + 600] == [each.since for each in after.entries]
 
 
 @pytest.mark.parametrize(("waited", "left"), [(86_729, True), (86_730, False)])
@@ -223,7 +234,9 @@ def test_a_leaked_signing_key_needs_a_successor() -> None:
     with pytest.raises(ConfigError, match="give its successor"):
         ring(SIGNING).retire("k0", NOW)
 
-    assert {"k1": SIGNING} == states(ring(SIGNING, ANNOUNCED).retire("k0", NOW))
+    after = ring(SIGNING, ANNOUNCED).retire("k0", NOW + 1)
+    assert {"k1": SIGNING} == states(after)
+    assert NOW + 1 == after.entries[0].since
     assert {"k2": SIGNING} == states(ring(SIGNING).retire("k0", NOW, successor=KEYS[2]))
     assert {"k1": ANNOUNCED, "k2": SIGNING} == states(
         ring(SIGNING, ANNOUNCED).retire("k0", NOW, successor=KEYS[2])
@@ -253,6 +266,16 @@ def test_what_leaked_is_not_succeeded_by_itself(successor: Key, fault: str) -> N
         ring(SIGNING, VERIFY_ONLY).retire("k0", NOW, successor=successor)
 
 
+def test_a_key_that_has_signed_is_no_successor_by_itself() -> None:
+    """It is on its way out: only an announced one that can sign steps in."""
+    public = Key.from_jwk(KEYS[1].public_jwk())
+
+    with pytest.raises(ConfigError, match="give its successor"):
+        ring(SIGNING, VERIFY_ONLY).retire("k0", NOW)
+    with pytest.raises(ConfigError, match="give its successor"):
+        ring(SIGNING).rotate(public, NOW).retire("k0", NOW)
+
+
 def test_an_unknown_key_is_not_retired_in_silence() -> None:
     """A typing mistake must not read as done."""
     with pytest.raises(ConfigError, match="no key 'x'"):
@@ -277,8 +300,113 @@ def test_each_key_is_explained() -> None:
         "Announced: published, verifies, does not sign, since 2027-01-15T08:00:00Z. "
         "It may sign from 2027-01-15T08:10:00Z on."
     ) == given.explain("k2")
-    assert "Not in this ring" in given.explain("other")
-    assert "not known" in KeyRing(KEYS[:2]).explain("k0")
+    assert "Not in this ring: what it signed is refused." == given.explain("other")
+    assert (
+        "Verifies what it signed before, since a time that is not known."
+    ) == KeyRing(KEYS[:2]).explain("k0")
+
+
+@pytest.fixture
+def _in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "IST-5:30")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_in_india")
+def test_dates_are_told_in_utc_wherever_the_machine_stands() -> None:
+    """The Z says so, and logs of machines in two places are compared."""
+    assert "since 2027-01-15T08:00:00Z" in ring(SIGNING).explain("k0")
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        pytest.param(
+            lambda: KeyRing([KEYS[0], Key.generate("EdDSA", kid="k0")]),
+            "Two keys of the ring share one kid; rename one.",
+            id="kid",
+        ),
+        pytest.param(
+            lambda: KeyRing([KEYS[0], SECRETS[0]]),
+            "HMAC secrets and asymmetric keys in one ring invite key confusion "
+            "(RFC 8725 §3.1); use a ring for each.",
+            id="confusion",
+        ),
+        pytest.param(
+            lambda: KeyRing(
+                [KEYS[0], Key.from_jwk({**KEYS[0].public_jwk(), "kid": "x"})]
+            ),
+            "Two keys of the ring are one secret or one key pair; a new kid, or "
+            "another algorithm, makes no new key.",
+            id="twice",
+        ),
+        pytest.param(
+            lambda: ring(SIGNING).masters("p"),
+            "A ring of EdDSA keys needs refresh_secrets={kid: bytes} to master refresh "
+            "and CSRF tokens.",
+            id="masters",
+        ),
+        pytest.param(
+            lambda: ring(SIGNING, keys=SECRETS).jwks(),
+            "HMAC secrets are never published. For services that only verify, use "
+            "asymmetric keys, such as Key.generate('EdDSA').",
+            id="published",
+        ),
+        pytest.param(
+            lambda: ring(SIGNING).rotate("k0", NOW),  # type: ignore[arg-type]
+            "rotate takes a Key: a new one, or ring.find(kid).",
+            id="no-key",
+        ),
+        pytest.param(
+            lambda: ring(SIGNING).rotate(Key.generate("EdDSA", kid="k0"), NOW),
+            "The ring has another key called 'k0': verifiers know that one. Give the "
+            "key that was announced, or a new kid.",
+            id="stranger",
+        ),
+        pytest.param(
+            lambda: KeyRing(KEYS[:2]).rotate(KEYS[2], NOW),
+            "Nobody knows since when 'k0' is verify_only: write its ra_since (Unix "
+            "seconds) into the key file.",
+            id="no-date",
+        ),
+        pytest.param(
+            lambda: ring(SIGNING, ANNOUNCED).rotate(KEYS[1], NOW + 9),
+            "'k1' was announced 9 s ago: verifiers may not know it yet. It may sign "
+            "from 2027-01-15T08:10:00Z on (in 591 s).",
+            id="too-early",
+        ),
+        pytest.param(
+            lambda: ring(SIGNING).retire("k0", NOW, successor=KEYS[0]),
+            "The successor of 'k0' is a new key with a new kid: verifiers that know "
+            "the old one would go on trusting it.",
+            id="itself",
+        ),
+        pytest.param(
+            lambda: KeyRing.from_env(environ={}),
+            "AUTH_KEYS is not set. Make a key file with: resilient-auth keys generate",
+            id="no-variable",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_do(build: Any, told: str) -> None:
+    """Word by word: somebody reads it in the middle of a rotation, and acts on it."""
+    with pytest.raises(ConfigError) as caught:
+        build()
+
+    assert told == str(caught.value)
+
+
+def test_a_ring_is_not_pickled() -> None:
+    """A pickle is a file of secrets; a worker builds its ring from the same text."""
+    with pytest.raises(TypeError) as caught:
+        pickle.dumps(ring(SIGNING))
+
+    assert "A key ring is not pickled or copied; build it where needed." == str(
+        caught.value
+    )
 
 
 def test_stays_are_computed_from_the_policies() -> None:
