@@ -76,6 +76,7 @@ def test_an_id_is_derived_and_tells_nothing() -> None:
 
     assert derived == Key.from_secret(SECRET).kid
     assert derived != Key.from_secret(OTHER).kid
+    assert derive(SECRET, "key id", 8).hex() == derived
     assert derived.encode() not in SECRET.hex().encode()
 
 
@@ -100,7 +101,7 @@ def test_a_fingerprint_is_of_the_key_and_not_of_its_name() -> None:
         assert key.fingerprint == renamed.fingerprint
         assert key.fingerprint != Key.generate(alg, kid="a").fingerprint
     assert Key.from_pem(PRIVATE_PEM).fingerprint == Key.from_pem(PUBLIC_PEM).fingerprint
-    assert SECRET.hex() not in hs256("a").fingerprint
+    assert derive(SECRET, "fingerprint", 32).hex() == hs256("a").fingerprint
 
 
 def test_a_pem_may_have_lines_around_it() -> None:
@@ -110,85 +111,164 @@ def test_a_pem_may_have_lines_around_it() -> None:
     assert Key.from_pem(PUBLIC_PEM).kid == Key.from_pem(framed).kid
 
 
-def other_kinds() -> dict[str, object]:
-    """Return what is given by mistake where an Ed25519 PEM is due."""
+UNREADABLE = "The PEM text could not be read as an unencrypted key."
+BINARY = "A PEM text is bytes; read the file in binary mode."
+KIND = "EdDSA takes a key of the kind OKP; this is another."
+
+
+def other_kinds() -> dict[str, tuple[object, str]]:
+    """Return what is given by mistake where an Ed25519 PEM is due, and the answer."""
     elliptic = ec.generate_private_key(ec.SECP256R1())
     encrypted = BestAvailableEncryption(b"x")
     unknown = PUBLIC_PEM.replace(b"MCowBQYDK2Vw", b"MCowBQYDK2V5")
     return {
-        "nothing": b"",
-        "text": PUBLIC_PEM.decode(),
-        "none": None,
-        "der": PRIVATE.public_key().public_bytes(Encoding.DER, SPKI),
-        "raw": PRIVATE.public_key().public_bytes_raw(),
-        "ssh": PRIVATE.public_key().public_bytes(
-            Encoding.OpenSSH, PublicFormat.OpenSSH
+        "nothing": (b"", UNREADABLE),
+        "text": (PUBLIC_PEM.decode(), BINARY),
+        "none": (None, BINARY),
+        "der": (PRIVATE.public_key().public_bytes(Encoding.DER, SPKI), UNREADABLE),
+        "raw": (PRIVATE.public_key().public_bytes_raw(), UNREADABLE),
+        "ssh": (
+            PRIVATE.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH),
+            UNREADABLE,
         ),
-        "ssh-private": PRIVATE.private_bytes(
-            Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
+        "ssh-private": (
+            PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
+            UNREADABLE,
         ),
-        "encrypted": PRIVATE.private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, encrypted
+        "encrypted": (
+            PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encrypted),
+            UNREADABLE,
         ),
-        "elliptic": elliptic.public_key().public_bytes(Encoding.PEM, SPKI),
-        "ed448": ed448.Ed448PrivateKey.generate()
-        .public_key()
-        .public_bytes(Encoding.PEM, SPKI),
-        "x25519": x25519.X25519PrivateKey.generate().private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        "elliptic": (elliptic.public_key().public_bytes(Encoding.PEM, SPKI), KIND),
+        "ed448": (
+            ed448.Ed448PrivateKey.generate()
+            .public_key()
+            .public_bytes(Encoding.PEM, SPKI),
+            KIND,
         ),
-        "unknown-algorithm": unknown,
-        "cut-off": PRIVATE_PEM[:-40],
-        "damaged": PRIVATE_PEM.replace(b"M", b"?"),
-        "certificate": b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
-        "only-the-word": b"PRIVATE KEY-----",
+        "x25519": (
+            x25519.X25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            ),
+            KIND,
+        ),
+        "unknown-algorithm": (unknown, UNREADABLE),
+        "cut-off": (PRIVATE_PEM[:-40], UNREADABLE),
+        "damaged": (PRIVATE_PEM.replace(b"M", b"?"), UNREADABLE),
+        "certificate": (
+            b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+            UNREADABLE,
+        ),
+        "only-the-word": (b"PRIVATE KEY-----", UNREADABLE),
     }
 
 
 @pytest.mark.parametrize("kind", other_kinds())
 def test_any_other_pem_is_a_config_error(kind: str) -> None:
     """The message says what to change, and quotes nothing of what may be private."""
-    given_ = other_kinds()[kind]
+    given_, fault = other_kinds()[kind]
 
     with pytest.raises(ConfigError) as caught:
         Key.from_pem(given_)  # type: ignore[arg-type] - the mistakes of real life
 
+    assert fault == str(caught.value)
     said = "".join(traceback.format_exception(caught.value))
     assert PRIVATE_PEM.splitlines()[1].decode()[20:] not in said
     assert caught.value.__cause__ is None
 
 
+SECRET_KID = "A secret's kid is 1 to 64 characters of A-Z a-z 0-9 _ and -."
+KID = "A kid is 1 to 256 characters of A-Z a-z 0-9 and _ . : @ / + = ~ -"
+BYTES = "An HMAC secret is bytes; encode or decode it first."
+
+
+def on_p384() -> bytes:
+    """Return the PEM of a key on another curve than that of ES256."""
+    made = ec.generate_private_key(ec.SECP384R1())
+    return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
 @pytest.mark.parametrize(
-    "build",
+    ("build", "fault"),
     [
-        pytest.param(lambda: Key.generate("none"), id="none"),
-        pytest.param(lambda: Key.generate("hs256"), id="lower-case"),
-        pytest.param(lambda: Key.generate(""), id="empty"),
-        pytest.param(lambda: Key.from_secret(SECRET, alg="EdDSA"), id="secret-eddsa"),
-        pytest.param(lambda: Key.from_pem(PRIVATE_PEM, alg="HS256"), id="pem-for-hmac"),
-        pytest.param(lambda: Key.from_secret(SECRET.decode()), id="secret-as-text"),
-        pytest.param(lambda: Key.from_secret(bytearray(SECRET)), id="bytearray"),
-        pytest.param(lambda: Key.from_secret(None), id="secret-missing"),
+        pytest.param(
+            lambda: Key.from_secret(SECRET, alg="EdDSA"),
+            "EdDSA is asymmetric: use Key.from_pem or from_jwk.",
+            id="secret-eddsa",
+        ),
+        pytest.param(
+            lambda: Key.from_pem(PRIVATE_PEM, alg="HS256"),
+            "HS256 takes a secret: use Key.from_secret.",
+            id="pem-for-hmac",
+        ),
+        pytest.param(
+            lambda: Key.from_pem(on_p384(), alg="ES256"),
+            "ES256 takes a key on P-256; this is another.",
+            id="curve",
+        ),
+        pytest.param(
+            lambda: Key.from_jwk(
+                {"kty": "OKP", "crv": "Ed25519", "x": "AQ" + "A" * 41, "kid": "weak"}
+            ),
+            "Under this public key anybody could sign; make a new one.",
+            id="small-order",
+        ),
+        pytest.param(
+            lambda: Key.from_secret(SECRET.decode()), BYTES, id="secret-as-text"
+        ),
+        pytest.param(lambda: Key.from_secret(bytearray(SECRET)), BYTES, id="bytearray"),
+        pytest.param(lambda: Key.from_secret(None), BYTES, id="secret-missing"),
         pytest.param(
             lambda: Key.from_secret(b"", insecure_allow_weak=True),
+            "The secret is empty, or an asymmetric key: who knows that key could sign. "
+            "Use Key.from_pem, or random bytes.",
             id="empty",
         ),
-        pytest.param(lambda: hs256("a b"), id="kid-with-space"),
-        pytest.param(lambda: hs256("a.b"), id="kid-with-dot"),
-        pytest.param(lambda: hs256("../../dev/null"), id="kid-is-a-path"),
-        pytest.param(lambda: hs256("a\n"), id="kid-with-newline"),
-        pytest.param(lambda: hs256("ä"), id="kid-not-ascii"),
-        pytest.param(lambda: hs256("k" * 65), id="kid-too-long"),
-        pytest.param(lambda: Key.generate("EdDSA", kid=""), id="kid-empty"),
-        pytest.param(lambda: Key.generate("EdDSA", kid=7), id="kid-a-number"),
+        pytest.param(lambda: hs256("a b"), SECRET_KID, id="kid-with-space"),
+        pytest.param(lambda: hs256("a.b"), SECRET_KID, id="kid-with-dot"),
+        pytest.param(lambda: hs256("../../dev/null"), SECRET_KID, id="kid-is-a-path"),
+        pytest.param(lambda: hs256("a\n"), SECRET_KID, id="kid-with-newline"),
+        pytest.param(lambda: hs256("ä"), SECRET_KID, id="kid-not-ascii"),
+        pytest.param(lambda: hs256("k" * 65), SECRET_KID, id="kid-too-long"),
+        pytest.param(lambda: Key.generate("EdDSA", kid=""), KID, id="kid-empty"),
+        pytest.param(lambda: Key.generate("EdDSA", kid="a b"), KID, id="kid-space"),
+        pytest.param(lambda: Key.generate("EdDSA", kid="k" * 257), KID, id="kid-long"),
+        pytest.param(lambda: Key.generate("EdDSA", kid=7), KID, id="kid-a-number"),
     ],
 )
-def test_a_key_cannot_be_built_wrong(build: Callable[[], Key]) -> None:
+def test_a_key_cannot_be_built_wrong(build: Callable[[], Key], fault: str) -> None:
     """Everything is checked here, since nothing is checked again per token."""
     with pytest.raises(ConfigError) as caught:
         build()
 
-    assert SECRET.decode() not in str(caught.value)
+    assert fault == str(caught.value)
+
+
+@pytest.mark.parametrize(("alg", "longest"), [("HS256", 64), ("EdDSA", 256)])
+def test_an_id_may_be_as_long_as_its_bound(alg: str, longest: int) -> None:
+    """A secret's goes into refresh tokens; a public key's may be others' choice."""
+    assert longest == len(Key.generate(alg, kid="k" * longest).kid)
+
+
+@pytest.mark.parametrize(
+    ("ask", "fault"),
+    [
+        (Key.public_jwk, "Key 's' is a secret: it is never published."),
+        (Key.secret_jwk, "Key 'p' has no private part."),
+        (lambda key: key.sign(b""), "Key 'p' is public: it cannot sign."),
+    ],
+    ids=["publish", "write", "sign"],
+)
+def test_a_key_says_by_its_id_what_it_cannot(
+    ask: Callable[[Key], object], fault: str
+) -> None:
+    """A ring has several, so the id belongs into the answer."""
+    key = hs256("s") if "'s'" in fault else Key.from_pem(PUBLIC_PEM, kid="p")
+
+    with pytest.raises(ConfigError) as caught:
+        ask(key)
+
+    assert fault == str(caught.value)
 
 
 def test_weak_is_possible_under_its_loud_name_alone() -> None:
