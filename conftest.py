@@ -6,15 +6,15 @@ from sybil.integration.pytest import SybilItem
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
 
-def _as_a_program(namespace: dict[str, object]) -> None:
-    """Let a page be what its reader would run: Flask asks where its module stands."""
-    namespace["__name__"] = "__main__"
+def _as_a_module(namespace: dict[str, object]) -> None:
+    """Let a page be a module of its own: Flask asks where it stands."""
+    namespace["__name__"] = "page"
 
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md", "docs/**/*.md"],
-    setup=_as_a_program,
+    setup=_as_a_module,
 ).pytest()
 
 

@@ -12,7 +12,6 @@ of our answer, and is logged there once.
 
 import functools
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
@@ -21,6 +20,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from resilient_auth import events
+from resilient_auth.clock import SystemClock
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, Refused
@@ -271,8 +271,9 @@ def _drain(stream: Any, length: int | None) -> None:
     and then many clients never see the answer.
     """
     left = _MAX_DRAINED if length is None else min(_MAX_DRAINED, length)
-    until = time.monotonic() + _DRAIN_SECONDS
-    while left > 0 and time.monotonic() < until:
+    clock = SystemClock()
+    until = clock.monotonic() + _DRAIN_SECONDS
+    while left > 0 and clock.monotonic() < until:
         piece = stream.read(min(left, _PIECE))
         if not piece:
             return
