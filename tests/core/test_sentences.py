@@ -17,10 +17,13 @@ from resilient_auth import (
     Deployment,
     Key,
     KeyRing,
+    Pace,
+    TokenPolicy,
     TrustedProxies,
 )
 from resilient_auth.core.keyfile import read_stays
 from resilient_auth.core.pages import Pages
+from resilient_auth.core.stays import Stays
 
 SECRET = hashlib.sha256(b"key").digest()
 B64 = base64.b64encode(hashlib.sha256(b"master").digest()).decode()
@@ -34,6 +37,7 @@ PEM = (
     .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 )
 API = "https://api.example.com"
+POLICY = TokenPolicy(issuer=API, audience="api")
 #: What no type checker would let through.
 ONE: Any = 1
 HALF: Any = 1.5
@@ -559,6 +563,42 @@ SENTENCES: dict[str, tuple[Callable[[], object], str]] = {
             "'0.0.0.0/0' is wider than anybody's own network: whoever calls "
             "from it would be believed. List the addresses of your proxies."
         ),
+    ),
+    "stays-announced": (
+        lambda: Stays(announced=-1),
+        "announced is a whole number of seconds.",
+    ),
+    "stays-verify-only": (
+        lambda: Stays(verify_only=HALF),
+        "verify_only is a whole number of seconds.",
+    ),
+    "stays-master": (
+        lambda: Stays(master=100 * 365 * 86_400 + 1),
+        "master is a whole number of seconds.",
+    ),
+    "stays-reload": (
+        lambda: Stays.of(POLICY, reload=-1),
+        "reload is a whole number of seconds.",
+    ),
+    "pace-free": (
+        lambda: Pace(free=0),
+        "free is a whole number from 1, not 0.",
+    ),
+    "pace-first": (
+        lambda: Pace(free=1, first=0),
+        "first is above 0 seconds; None or leaving it out is off.",
+    ),
+    "pace-longest": (
+        lambda: Pace(free=1, longest=0),
+        "longest is above 0 seconds; None or leaving it out is off.",
+    ),
+    "pace-forget": (
+        lambda: Pace(free=1, forget=0),
+        "forget is above 0 seconds; None or leaving it out is off.",
+    ),
+    "pace-order": (
+        lambda: Pace(free=1, first=2, longest=1),
+        "longest is at least first: pauses grow.",
     ),
 }
 

@@ -35,6 +35,22 @@ def test_a_token_is_the_same_as_long_as_the_secret_is() -> None:
     assert TOKENS.issue(SID) == CsrfTokens(MASTERS).issue(SID)
 
 
+def test_a_token_of_the_last_release_is_good() -> None:
+    """A page that was loaded before a deployment still posts its form after it."""
+    said = "2soIxiRof5SQHUFzLPSwpdHBTd_C2MoVvzH41tdPfXo"
+
+    assert said == TOKENS.issue(SID)
+    assert TOKENS.matches(SID, said)
+
+
+def test_the_holder_of_secrets_does_not_travel() -> None:
+    """A pickle of it would carry them."""
+    with pytest.raises(TypeError) as caught:
+        TOKENS.__reduce__()
+
+    assert "CsrfTokens are not pickled or copied; build them anew." == str(caught.value)
+
+
 def test_any_single_character_change_is_refused() -> None:
     """By itself itsdangerous takes four spellings of the last character."""
     token = TOKENS.issue(SID)
