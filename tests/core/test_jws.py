@@ -24,6 +24,7 @@ KEYS = {alg: Key.generate(alg, kid="k1") for alg in ("HS256", "EdDSA")}
 RINGS = {alg: KeyRing([key]) for alg, key in KEYS.items()}
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 ALGS = pytest.mark.parametrize("alg", KEYS)
+HEAD = base64url.encode(b'{"alg":"HS256","kid":"k1"}').decode()
 
 
 def forge(header: object, payload: bytes = b"{}", *, alg: str = "HS256") -> str:
@@ -114,6 +115,16 @@ def test_every_beginning_and_every_end_is_refused(alg: str) -> None:
             "e31.e30.e30", "header: not canonical base64url", id="unused-bits"
         ),
         pytest.param("e30a1.e30.e30", "header: not canonical base64url", id="length"),
+        pytest.param(
+            HEAD + ".e30=.e30", "foreign character", id="padding-of-the-payload"
+        ),
+        pytest.param(
+            HEAD + ".e31.e30",
+            "not canonical base64url",
+            id="unused-bits-of-the-payload",
+        ),
+        pytest.param(HEAD + ".e30.e3=0", "foreign character", id="in-the-signature"),
+        pytest.param(HEAD + ".e30.e30.e30", "foreign character", id="four-segments"),
     ],
 )
 def test_form_is_judged_before_anything_is_decoded(token: Any, expected: str) -> None:
@@ -240,6 +251,15 @@ def test_a_known_header_opens_no_other_token() -> None:
         open_presented(read_presented(forge(GOOD).encode(), headers), None, headers)
     with pytest.raises(TypeError):
         headers[head.encode()]["kid"] = "k2"  # type: ignore[index] - the point
+
+
+def test_a_known_header_is_not_read_again() -> None:
+    """A refresh of a page brings the same one with each of its requests."""
+    headers: Headers = {}
+    raw = forge(GOOD).encode()
+    opened_with(headers, raw.decode())
+
+    assert headers[raw.split(b".")[0]] is read_presented(raw, headers).header
 
 
 def test_the_number_of_known_headers_is_bounded() -> None:
