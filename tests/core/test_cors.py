@@ -164,6 +164,44 @@ def test_a_preflight_is_answered_with_the_true_lists(
     ) == answer.headers
 
 
+def test_a_policy_grants_its_own_lists() -> None:
+    """In the developer's spelling and order, beside the five names of the standard."""
+    policy = CorsPolicy(
+        [APP], methods=["PUT", "GET"], headers=["X-One", "x-two"], expose=["A", "B"]
+    )
+    answer = policy.preflight(APP, "PUT", "X-TWO,x-one")
+
+    assert answer.allowed
+    assert (
+        ("Access-Control-Allow-Origin", APP),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Access-Control-Allow-Methods", "PUT, GET"),
+        ("Access-Control-Allow-Headers", "X-One, x-two"),
+        ("Access-Control-Max-Age", "600"),
+    ) == answer.headers
+    assert (
+        ("Access-Control-Allow-Origin", APP),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Access-Control-Expose-Headers", "A, B"),
+    ) == policy.actual(APP)
+
+
+@pytest.mark.parametrize("age", [0, 1, 86_400])
+def test_a_browser_remembers_a_preflight_as_long_as_said(age: int) -> None:
+    """Not at all, where the lists still change; a day is Firefox's own limit."""
+    answer = CorsPolicy([APP], max_age=age).preflight(APP, "GET")
+
+    assert ("Access-Control-Max-Age", str(age)) in answer.headers
+
+
+def test_a_policy_may_grant_no_header() -> None:
+    """An API without a body to send needs none, and a plain preflight passes."""
+    policy = CorsPolicy([APP], headers=[])
+
+    assert policy.preflight(APP, "GET").allowed
+    assert "header not allowed" == policy.preflight(APP, "GET", "x").reason
+
+
 @given(
     st.sampled_from([*METHODS, "TRACE", "get", ""]),
     st.lists(st.sampled_from([*ALLOWED_HEADERS, "x-evil", "X-csrf-TOKEN"]), max_size=4),
@@ -185,7 +223,11 @@ def test_a_huge_list_of_headers_is_refused_unread() -> None:
     for long in (fits + "xx", "x," * 600_000):
         refused = POLICY.preflight(APP, "GET", long)
 
-        assert (False, ()) == (refused.allowed, refused.headers)
+        assert (False, (), "header list too long") == (
+            refused.allowed,
+            refused.headers,
+            refused.reason,
+        )
 
 
 # ------------------------------------------------------------------ building
@@ -225,6 +267,31 @@ def test_a_policy_cannot_be_built_wrong(
     """Elsewhere ``*`` reflects every origin, and one string is searched for parts."""
     with pytest.raises(ConfigError, match=fault):
         CorsPolicy(origins, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"origins": APP}, "origins takes a list, not one string: origins=[…]."),
+        ({"methods": "GET"}, "methods takes a list, not one string: methods=[…]."),
+        ({"headers": "X-A"}, "headers takes a list, not one string: headers=[…]."),
+        ({"expose": "X-A"}, "expose takes a list, not one string: expose=[…]."),
+        ({"headers": [None]}, "A method or header takes str, not None."),
+        ({"headers": ["a b"]}, "'a b': name each method and header, never *."),
+        ({"max_age": -1}, "max_age is 0 to 86,400 whole seconds."),
+        (
+            {"credentials": 1},
+            "credentials is True or False, not an object of type int.",
+        ),
+    ],
+    ids=repr,
+)
+def test_a_refusal_names_the_option(options: dict[str, Any], told: str) -> None:
+    """Word by word: there are five lists, and somebody looks for the wrong one."""
+    with pytest.raises(ConfigError) as caught:
+        CorsPolicy(**({"origins": [APP]} | options))
+
+    assert told == str(caught.value)
 
 
 def test_the_configuration_is_brought_to_the_browsers_spelling() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilient_auth import ConfigError
+from resilient_auth.core.origins import Origin
 from resilient_auth.core.pages import Pages, Preview
 
 PREVIEW = "https://*.preview.example.com"
@@ -163,6 +164,58 @@ def test_a_star_over_a_public_suffix_is_refused(host: str) -> None:
         Pages([f"https://*.{host}"])
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(
+            "https://a*.example.com",
+            "'https://a*.example.com' is no exact origin and no preview: write "
+            "https://*.preview.example.com, one star for one label, and nothing "
+            "behind the host but a port.",
+            id="star",
+        ),
+        pytest.param(
+            "https://ann:pass@*.example.com",
+            "That is no exact origin and no preview: write "
+            "https://*.preview.example.com, one star for one label, and nothing "
+            "behind the host but a port.",
+            id="password",
+        ),
+        pytest.param(
+            " https://*.co.uk",
+            "' https://*.co.uk' covers a public suffix, below which anybody can have a "
+            "page. Put previews under a domain of your own.",
+            id="suffix",
+        ),
+    ],
+)
+def test_a_refused_star_is_shown_as_it_was_written(text: str, told: str) -> None:
+    """To be found again in a settings file; only a password is left out."""
+    with pytest.raises(ConfigError) as caught:
+        Preview.parse(text)
+
+    assert told == str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", APP, "preview.example.com"])
+def test_a_preview_has_a_star(text: str) -> None:
+    """One host taken for all below it would let in more than was written."""
+    with pytest.raises(ConfigError, match="one star"):
+        Preview.parse(text)
+
+
+def test_each_entry_has_an_example() -> None:
+    """What browsers do with the entry is asked of it; an entry keeps its spelling."""
+    pages = Pages([PREVIEW, "HTTPS://App.example.com:443", "https://*.x.org:8443"])
+
+    assert (Origin.parse(APP),) == pages.exact
+    assert {
+        APP: Origin("https", "app.example.com", 443),
+        PREVIEW: Origin("https", "any.preview.example.com", 443),
+        "https://*.x.org:8443": Origin("https", "any.x.org", 8443),
+    } == pages.examples()
+
+
 @pytest.mark.parametrize("host", ["example.com", "example.co.uk", "ann.github.io"])
 def test_a_star_over_a_domain_of_ones_own_is_built(host: str) -> None:
     """The registrable domain and what is below it are one owner's."""
@@ -178,3 +231,11 @@ def test_what_is_no_list_of_texts_is_refused(origins: Any) -> None:
     """One string would be read letter by letter."""
     with pytest.raises((ConfigError, TypeError)):
         Pages(origins)
+
+
+def test_one_string_is_told_to_be_no_list() -> None:
+    """The mistake is easy: a setting for one page."""
+    with pytest.raises(ConfigError) as caught:
+        Pages(APP)
+
+    assert "Give a list of origins; one string would be letters." == str(caught.value)

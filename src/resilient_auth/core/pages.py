@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from resilient_auth.core.origins import Origin, can_share_cookies
+from resilient_auth.core.origins import Origin
 from resilient_auth.errors import ConfigError
 
 _STAR = "https://*."
@@ -46,11 +46,8 @@ class Preview:
                 "behind the host but a port."
             ) from None
         preview = cls(below)
-        # Some suffixes begin one label further down: *.compute.estate is one.
-        if (
-            not can_share_cookies(below.host)
-            or preview.example().domain() != below.domain()
-        ):
+        # Below a suffix, a single label or an address no two previews are of one site.
+        if preview.example().domain() != below.domain():
             raise ConfigError(
                 f"{shown} covers a public suffix, below which anybody can have a page. "
                 "Put previews under a domain of your own."
