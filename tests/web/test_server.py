@@ -1,6 +1,5 @@
 """What only a real server shows: closed connections, on either side."""
 
-import asyncio
 import http.client
 import json
 import logging
@@ -9,11 +8,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
+from tests.servers import uvicorn_serving
 
 from resilient_auth import AsyncAuth, StarletteAuth
 from resilient_auth.events import RequestFailed, RequestRefused
@@ -40,17 +39,8 @@ def served() -> Iterator[Served]:
         Route("/upload", upload, methods=["POST"]),
     ]
     app = web.wrap(Starlette(routes=routes))
-    # No handlers of its own, so that its log reaches the test.
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        # It listens already: a client that is early waits for accept.
-        serving = threading.Thread(
-            target=lambda: asyncio.run(server.serve([listening]))
-        )
-        serving.start()
-        yield listening.getsockname()[1], setup, over
-        server.should_exit = True
-        serving.join()
+    with uvicorn_serving(lambda _: app) as port:
+        yield port, setup, over
 
 
 @pytest.mark.parametrize("size", [20_000, 5_000_000])

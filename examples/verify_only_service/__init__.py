@@ -1,0 +1,1 @@
+"""A service behind the notes API that knows who calls, and holds no secret."""
