@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from resilient_auth.core.deployment import Deployment as Deployment
     from resilient_auth.core.findings import Finding as Finding
     from resilient_auth.core.keys import Key as Key
+    from resilient_auth.core.messages import Messages as Messages
     from resilient_auth.core.predict import Delivery as Delivery
     from resilient_auth.core.predict import predict as predict
     from resilient_auth.core.proxies import TrustedProxies as TrustedProxies
@@ -131,6 +132,7 @@ _HOMES = {
     "KeyRing": "core.ring",
     "LoginThrottle": "auth.throttle",
     "MemoryStore": "stores.memory",
+    "Messages": "core.messages",
     "MissingDependency": "errors",
     "ModelReport": "orm.report",
     "Pace": "core.throttle",
@@ -220,6 +222,7 @@ __all__ = [
     "KeyRing",
     "LoginThrottle",
     "MemoryStore",
+    "Messages",
     "MissingDependency",
     "ModelReport",
     "Pace",

@@ -34,7 +34,9 @@ class TestGuestBook(WireContract, SocketContract):
             clock=setup.clock,
             listeners=[setup.told.append],
         )
-        web = AsgiAuth(auth, setup.site, authenticate=setup.authenticate)
+        web = AsgiAuth(
+            auth, setup.site, authenticate=setup.authenticate, messages=setup.messages
+        )
         routes, book = routes_of(web), guest_book(web)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

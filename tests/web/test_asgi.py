@@ -22,7 +22,7 @@ def wrapped(app: App, setup: WireSetup | None = None) -> Wrap:
     """Return *app* in the wrap of a usual deployment."""
     setup = setup or WireSetup()
     auth = AsyncAuth(setup.ring, setup.policy, listeners=[setup.told.append])
-    return Wrap(app, setup.site, Refusals(auth, setup.site), {})
+    return Wrap(app, setup.site, Refusals(auth, setup.site, setup.messages), {})
 
 
 def start(status: int = 200, *headers: tuple[bytes, bytes]) -> Message:

@@ -14,7 +14,9 @@ from resilient_auth.web.asgi import Receive, Scope, Send
 def web_of(setup: WireSetup) -> AsgiAuth:
     """Return the adapter that *setup* asks for."""
     auth = AsyncAuth(setup.ring, setup.policy, store=setup.store)
-    return AsgiAuth(auth, setup.site, authenticate=setup.authenticate)
+    return AsgiAuth(
+        auth, setup.site, authenticate=setup.authenticate, messages=setup.messages
+    )
 
 
 async def inner(scope: Scope, _: Receive, send: Send) -> None:

@@ -43,7 +43,9 @@ def api_of(setup: WireSetup) -> FastAPIAuth:
         clock=setup.clock,
         listeners=[setup.told.append],
     )
-    return FastAPIAuth(auth, setup.site, authenticate=setup.authenticate)
+    return FastAPIAuth(
+        auth, setup.site, authenticate=setup.authenticate, messages=setup.messages
+    )
 
 
 def application(api: FastAPIAuth, **said: Any) -> FastAPI:

@@ -40,7 +40,9 @@ def web_of(setup: WireSetup) -> FlaskAuth:
         clock=setup.clock,
         listeners=[setup.told.append],
     )
-    return FlaskAuth(auth, setup.site, authenticate=setup.authenticate)
+    return FlaskAuth(
+        auth, setup.site, authenticate=setup.authenticate, messages=setup.messages
+    )
 
 
 def application(web: FlaskAuth) -> Flask:

@@ -62,7 +62,12 @@ def auth_of(setup: WireSetup) -> AsyncAuth:
 
 def web_of(setup: WireSetup) -> StarletteAuth:
     """Return the adapter that *setup* asks for."""
-    return StarletteAuth(auth_of(setup), setup.site, authenticate=setup.authenticate)
+    return StarletteAuth(
+        auth_of(setup),
+        setup.site,
+        authenticate=setup.authenticate,
+        messages=setup.messages,
+    )
 
 
 async def busy(_: Request) -> Response:

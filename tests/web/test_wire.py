@@ -177,7 +177,9 @@ class Pool:
             sessions=setup.sessions,
             clock=setup.clock,
         )
-        web = StarletteAuth(auth, setup.site, authenticate=setup.authenticate)
+        web = StarletteAuth(
+            auth, setup.site, authenticate=setup.authenticate, messages=setup.messages
+        )
 
         async def me(request: Request) -> Response:
             return PlainTextResponse((await web.principal(request)).subject)

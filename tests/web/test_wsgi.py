@@ -427,6 +427,7 @@ def test_an_asynchronous_authenticate_is_refused() -> None:
         ({"site": "https://x.example"}, "site is a Deployment"),
         ({"authenticate": "check"}, "authenticate is a function"),
         ({"throttle": 5}, "throttle"),
+        ({"messages": {"de": {}}}, "messages"),
     ],
 )
 def test_what_it_is_built_from_is_checked(change: dict[str, Any], fault: str) -> None:

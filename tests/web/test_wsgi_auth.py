@@ -18,7 +18,9 @@ def web_of(setup: WireSetup) -> WsgiAuth:
         clock=setup.clock,
         listeners=[setup.told.append],
     )
-    return WsgiAuth(auth, setup.site, authenticate=setup.authenticate)
+    return WsgiAuth(
+        auth, setup.site, authenticate=setup.authenticate, messages=setup.messages
+    )
 
 
 def application(web: WsgiAuth) -> WSGIApplication:

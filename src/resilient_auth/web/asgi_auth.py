@@ -14,6 +14,7 @@ from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core import arguments
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError, Refused
 from resilient_auth.web.asgi import (
@@ -59,9 +60,10 @@ class AsgiAuth:
         *,
         authenticate: Authenticate,
         throttle: LoginThrottle | None = None,
+        messages: Messages | None = None,
         health: ServesProbes | None = None,
     ) -> None:
-        self._endpoints = AsyncEndpoints(auth, site, authenticate, throttle)
+        self._endpoints = AsyncEndpoints(auth, site, authenticate, throttle, messages)
         self.publishes_keys: bool = bool(auth.public_keys())
         self._site = site
         if health is not None:

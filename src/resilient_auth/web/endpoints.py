@@ -17,6 +17,7 @@ from resilient_auth.core import arguments, tickets
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.cookies import MAX_COOKIE
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.messages import Messages
 from resilient_auth.core.text import is_identifier
 from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, ConfigError, Refused
@@ -38,12 +39,14 @@ class Endpoints:
         site: Deployment,
         ask: Ask,
         throttle: LoginThrottle | None,
+        messages: Messages | None,
     ) -> None:
         if not isinstance(site, Deployment):
             raise ConfigError("site is a Deployment: it says where the pages live.")
         arguments.instance("throttle", throttle, LoginThrottle | None)
         _require_room(auth.policy, site)
-        self.refusals: Refusals = Refusals(auth, site)
+        arguments.instance("messages", messages, Messages | None)
+        self.refusals: Refusals = Refusals(auth, site, messages)
         self._auth = auth
         self._sessions = sessions
         self._site = site
@@ -274,7 +277,8 @@ class AsyncEndpoints(Endpoints):
     *authenticate* is given the login's body (``username``, ``password`` and whatever
     the application adds) and returns an `Identity`, a subject, or None for credentials
     that are wrong; it may be a coroutine function. A database that fails inside it is
-    answered with 503, never with 500 or 401. *throttle* paces the logins that fail.
+    answered with 503, never with 500 or 401. *throttle* paces the logins that fail;
+    *messages* are the words of refusals, English ones by default.
     """
 
     def __init__(
@@ -283,10 +287,11 @@ class AsyncEndpoints(Endpoints):
         site: Deployment,
         authenticate: Authenticate,
         throttle: LoginThrottle | None = None,
+        messages: Messages | None = None,
     ) -> None:
         if not isinstance(auth, AsyncAuth):
             raise ConfigError("This adapter is asynchronous: give it an AsyncAuth.")
-        super().__init__(auth, auth, site, awaited(authenticate), throttle)
+        super().__init__(auth, auth, site, awaited(authenticate), throttle, messages)
 
 
 def _require_room(policy: TokenPolicy, site: Deployment) -> None:

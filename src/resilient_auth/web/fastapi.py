@@ -15,6 +15,7 @@ from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.messages import Messages
 from resilient_auth.errors import ConfigError
 from resilient_auth.web import openapi, operations
 from resilient_auth.web.asgi import Scope
@@ -65,10 +66,16 @@ class FastAPIAuth:
         *,
         authenticate: Authenticate,
         throttle: LoginThrottle | None = None,
+        messages: Messages | None = None,
         health: ServesProbes | None = None,
     ) -> None:
         self._web = AsgiAuth(
-            auth, site, authenticate=authenticate, throttle=throttle, health=health
+            auth,
+            site,
+            authenticate=authenticate,
+            throttle=throttle,
+            messages=messages,
+            health=health,
         )
         self._site = site
         self.principal = Dependency(self._web.principal, openapi.marker())

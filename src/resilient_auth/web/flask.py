@@ -12,6 +12,7 @@ from resilient_auth.auth.sessions import Auth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
 from resilient_auth.web.credentials import PlainAuthenticate
@@ -51,10 +52,17 @@ class FlaskAuth:
         *,
         authenticate: PlainAuthenticate,
         throttle: LoginThrottle | None = None,
+        messages: Messages | None = None,
         prefix: str = "/api/auth",
     ) -> None:
         require_prefix(prefix)
-        self._web = WsgiAuth(auth, site, authenticate=authenticate, throttle=throttle)
+        self._web = WsgiAuth(
+            auth,
+            site,
+            authenticate=authenticate,
+            throttle=throttle,
+            messages=messages,
+        )
         self._prefix = prefix
 
     def init_app(self, app: Flask) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from resilient_auth import events
 from resilient_auth.auth.shell import Shell
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, InternalError
 from resilient_auth.events import RequestFailed, RequestRefused
@@ -21,9 +22,12 @@ _MAX_PATH = 200
 class Refusals:
     """Turns errors into problem answers (RFC 9457) and tells the listeners."""
 
-    def __init__(self, auth: Shell, site: Deployment) -> None:
+    def __init__(
+        self, auth: Shell, site: Deployment, messages: Messages | None
+    ) -> None:
         self._auth = auth
         self._site = site
+        self._messages = messages
 
     def answer(
         self, view: RequestView, error: AnswerError, *, allow: Iterable[str] = ()
@@ -34,9 +38,11 @@ class Refusals:
         *allow* names the methods of a path that was asked with another one.
         """
         self.tell(view, error)
+        problem = error.problem(server_time=self._auth.clock.time())
         return json_answer(
             error.status,
-            error.problem(server_time=self._auth.clock.time()),
+            problem,
+            language=self._translate(view, problem),
             headers=error.headers() | _allow(error, allow),
             set_cookies=self._wiped(view, error),
             media_type="application/problem+json",
@@ -68,6 +74,17 @@ class Refusals:
             )
         )
         return self.answer(view, InternalError())
+
+    def _translate(self, view: RequestView, problem: dict[str, object]) -> str:
+        """Put *problem* into the reader's words; return their language."""
+        if self._messages is None:
+            return ""
+        accepted = ", ".join(view.values(b"accept-language"))
+        said = self._messages.find(str(problem["code"]), accepted)
+        if problem["detail"] == problem["title"]:
+            problem["detail"] = said.text
+        problem["title"] = said.text
+        return said.language
 
     def _wiped(self, view: RequestView, error: AnswerError) -> list[str]:
         if error.code not in WIPING or not self._site.uses_cookies:

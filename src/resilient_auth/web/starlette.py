@@ -15,6 +15,7 @@ from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
 from resilient_auth.web.asgi import App, Receive, Scope, Send, raw_headers, send_answer
@@ -42,10 +43,16 @@ class StarletteAuth:
         *,
         authenticate: Authenticate,
         throttle: LoginThrottle | None = None,
+        messages: Messages | None = None,
         health: ServesProbes | None = None,
     ) -> None:
         self._web = AsgiAuth(
-            auth, site, authenticate=authenticate, throttle=throttle, health=health
+            auth,
+            site,
+            authenticate=authenticate,
+            throttle=throttle,
+            messages=messages,
+            health=health,
         )
 
     def routes(self) -> list[BaseRoute]:

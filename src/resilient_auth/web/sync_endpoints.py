@@ -7,6 +7,7 @@ from resilient_auth.auth.sessions import Auth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import ConfigError
 from resilient_auth.web.credentials import PlainAuthenticate, at_once
@@ -28,11 +29,13 @@ class SyncEndpoints:
         site: Deployment,
         authenticate: PlainAuthenticate,
         throttle: LoginThrottle | None = None,
+        messages: Messages | None = None,
     ) -> None:
         if not isinstance(auth, Auth):
             raise ConfigError("This adapter is synchronous: give it an Auth.")
         ask = at_once(authenticate)
-        self._awaited = Endpoints(auth, ImmediateAuth(auth), site, ask, throttle)
+        sessions = ImmediateAuth(auth)
+        self._awaited = Endpoints(auth, sessions, site, ask, throttle, messages)
         self.refusals: Refusals = self._awaited.refusals
 
     def handle(self, view: RequestView) -> Answer:

@@ -17,6 +17,7 @@ MAX_BODY = 16_384  # bytes; our own endpoints need no more
 MAX_PASSWORD = 1024  # bytes; bounds the work of a hash (ASVS 6.2.9: 64 at least)
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
+_VARY = "Origin, Cookie"
 _QUERY_TOKEN = re.compile(rb"(?:^|&)(?:access_token|refresh_token)=")
 
 
@@ -158,15 +159,17 @@ def json_answer(
     set_cookies: Iterable[str] = (),
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
+    language: str = "",
 ) -> Answer:
-    """Return *body* as an answer that no cache keeps."""
+    """Return *body* as an answer that no cache keeps; *language* if it was chosen."""
+    chosen = {"Content-Language": language} if language else {}
     return Answer(
         status,
         (
             ("Content-Type", media_type),
             ("Cache-Control", "no-store"),
-            ("Vary", "Origin, Cookie"),
-            *(headers or {}).items(),
+            ("Vary", f"{_VARY}, Accept-Language" if language else _VARY),
+            *(chosen | dict(headers or {})).items(),
             *(("Set-Cookie", each) for each in set_cookies),
         ),
         write_object(body),
@@ -187,7 +190,7 @@ def keys_answer(keys: Mapping[str, object]) -> Answer:
 
 def empty_answer() -> Answer:
     """Return 204: it holds, and there is nothing to add."""
-    return Answer(204, (("Cache-Control", "no-store"), ("Vary", "Origin, Cookie")))
+    return Answer(204, (("Cache-Control", "no-store"), ("Vary", _VARY)))
 
 
 def session_body(

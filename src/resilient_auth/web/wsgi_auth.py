@@ -13,6 +13,7 @@ from resilient_auth.auth.sessions import Auth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError, Refused
 from resilient_auth.web.credentials import PlainAuthenticate
@@ -46,8 +47,9 @@ class WsgiAuth:
         *,
         authenticate: PlainAuthenticate,
         throttle: LoginThrottle | None = None,
+        messages: Messages | None = None,
     ) -> None:
-        self._endpoints = SyncEndpoints(auth, site, authenticate, throttle)
+        self._endpoints = SyncEndpoints(auth, site, authenticate, throttle, messages)
         self._site = site
 
     def wrap(

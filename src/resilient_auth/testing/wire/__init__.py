@@ -9,7 +9,8 @@ Does an adapter keep the wire's promises? One inherited suite for ours and yours
 
 `build` makes an application from *setup*: an ``Auth`` or ``AsyncAuth`` over its ring,
 policy, sessions, store and clock, with ``setup.told.append`` as listener; the endpoints
-mounted at ``/api/auth`` with ``setup.authenticate``; and these routes of its own:
+mounted at ``/api/auth`` with ``setup.authenticate`` and ``setup.messages``; and these
+routes of its own:
 
 ==============  ==================================================================
 GET /me         the principal's subject, as text
@@ -38,6 +39,7 @@ from resilient_auth.testing.wire.credentials import CredentialsContract
 from resilient_auth.testing.wire.csrf import CsrfContract
 from resilient_auth.testing.wire.endpoints import EndpointsContract
 from resilient_auth.testing.wire.faults import FaultsContract
+from resilient_auth.testing.wire.languages import LanguagesContract
 from resilient_auth.testing.wire.login import LoginContract
 from resilient_auth.testing.wire.refresh import RefreshContract
 from resilient_auth.testing.wire.requests import RequestsContract
@@ -63,5 +65,6 @@ class WireContract(
     BearerContract,
     TicketsContract,
     AccessContract,
+    LanguagesContract,
 ):
     """All that an adapter promises over HTTP."""

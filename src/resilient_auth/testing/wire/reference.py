@@ -21,7 +21,9 @@ def reference(setup: WireSetup) -> App:
         clock=setup.clock,
         listeners=[setup.told.append],
     )
-    web = AsgiAuth(auth, setup.site, authenticate=setup.authenticate)
+    web = AsgiAuth(
+        auth, setup.site, authenticate=setup.authenticate, messages=setup.messages
+    )
     routes = routes_of(web)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

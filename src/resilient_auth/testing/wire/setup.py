@@ -9,6 +9,7 @@ from typing import Any
 from resilient_auth.core.claims import TokenPolicy
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.keys import Key
+from resilient_auth.core.messages import Messages
 from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.sessions import Session, SessionPolicy
 from resilient_auth.errors import Refused, Unavailable
@@ -26,6 +27,14 @@ LOCAL_PAGE = "http://localhost:5173"
 
 IDLE, ABSOLUTE, GRACE, ACCESS, LEEWAY = 3_600, 7_000, 30, 600, 30
 RECENT = 60  # seconds, for the route /recent of the contract
+GERMAN = {
+    "credentials_invalid": "Name oder Passwort ist falsch.",
+    "token_missing": "Sie sind nicht angemeldet.",
+    "request_invalid": "Die Anfrage ist ungültig.",
+    "origin_denied": "Diese Herkunft ist nicht erlaubt.",
+    "overloaded": "Gerade ist zu viel zu tun.",
+    "internal_error": "Bei uns ist etwas schiefgegangen.",
+}
 
 
 class BreakableStore(MemoryStore):
@@ -153,6 +162,7 @@ class WireSetup:
     sessions: SessionPolicy = field(
         default_factory=lambda: SessionPolicy(idle=IDLE, absolute=ABSOLUTE, grace=GRACE)
     )
+    messages: Messages | None = None
     clock: FrozenClock = field(default_factory=FrozenClock)
     store: BreakableStore = field(default_factory=BreakableStore)
     asked: list[Mapping[str, Any]] = field(default_factory=list)
@@ -173,6 +183,11 @@ class WireSetup:
         """Return the setup of an issuer whose keys others fetch."""
         key = Key.generate("EdDSA", kid="k1")
         return cls(ring=KeyRing([key], refresh_secrets={"k1": secrets.token_bytes(32)}))
+
+    @classmethod
+    def translated(cls) -> "WireSetup":
+        """Return the setup of an application that has German texts."""
+        return cls(messages=Messages({"de": GERMAN}))
 
     def authenticate(self, credentials: Mapping[str, Any]) -> Identity | str | None:
         """Know ann and bob by the password "pw"; fail for the users named so."""

@@ -159,6 +159,11 @@ class WireSuite(ABC):
         """Yield an application whose keys are public."""
         yield from self._serve(WireSetup.asymmetric())
 
+    @pytest.fixture
+    def translated(self) -> Iterator[World]:
+        """Yield an application that has German texts."""
+        yield from self._serve(WireSetup.translated())
+
     def _serve(self, setup: WireSetup) -> Iterator[World]:
         mirror = Mirror(setup, self.build(setup))
         yield World(setup, mirror)
