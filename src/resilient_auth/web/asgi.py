@@ -53,7 +53,7 @@ class Wrap:
         refusals: Refusals,
         probes: Mapping[str, Probe],
     ) -> None:
-        self._app = app
+        self.app: App = app  # the name that every middleware gives it
         self._site = site
         self._refusals = refusals
         self._probes = probes
@@ -61,7 +61,7 @@ class Wrap:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         # A wrap around this one, of an application that mounts ours, has chosen it.
         request_id = scope.get(_ID) or secrets.token_hex(8)
@@ -86,7 +86,7 @@ class Wrap:
         probe = self._probes.get(view.path) if view.method in _READS else None
         try:
             if probe is None:
-                await self._app(scope, inlet, outlet)
+                await self.app(scope, inlet, outlet)
             else:
                 await outlet.answer(await probe())
         except AnswerError as error:
@@ -124,7 +124,7 @@ class Wrap:
             await send(message)
 
         try:
-            await self._app(scope, receive, outlet)
+            await self.app(scope, receive, outlet)
         except AnswerError as error:
             self._refusals.tell(view, error)
             # Before accept a browser would learn nothing but "1006".

@@ -15,13 +15,19 @@ from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.findings import Finding
 from resilient_auth.core.messages import Messages
 from resilient_auth.errors import ConfigError
-from resilient_auth.web import openapi, operations
+from resilient_auth.web import installed, openapi, operations
 from resilient_auth.web.asgi import Scope
 from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
 from resilient_auth.web.credentials import Authenticate
-from resilient_auth.web.starlette import answer_refusals, catch_all, response_of
+from resilient_auth.web.starlette import (
+    answer_refusals,
+    catch_all,
+    response_of,
+    seen_in,
+)
 from resilient_auth.web.wire import needed_scopes
 
 T = TypeVar("T")
@@ -112,6 +118,20 @@ class FastAPIAuth:
         document = _Document(app.openapi, self._site)
         app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way
 
+    def findings(self, app: FastAPI, *, public: Iterable[str] = ()) -> list[Finding]:
+        """
+        Return what deserves a look in *app* and in the site.
+
+        An operation is guarded if its document says how. One that is for everybody
+        says so there (``openapi_extra={"security": []}``) or its path is in *public*.
+        """
+        seen = installed.Seen(
+            is_wrapped=isinstance(app.build_middleware_stack, _WrappedStack),
+            cors=seen_in(app).cors,
+            open_routes=tuple(openapi.unsecured(_document_of(app))),
+        )
+        return installed.findings_of(seen, self._site, public=public)
+
     def router(self) -> APIRouter:
         """Return the endpoints, to be included (usually at ``/api/auth``)."""
         router = APIRouter()
@@ -137,6 +157,15 @@ class FastAPIAuth:
             return response_of(answer)
 
         return endpoint
+
+
+def _document_of(app: FastAPI) -> dict[str, Any]:
+    """Return the document of *app* as of now; routes may be added later."""
+    kept, app.openapi_schema = app.openapi_schema, None
+    try:
+        return app.openapi()
+    finally:
+        app.openapi_schema = kept
 
 
 class _WrappedStack:

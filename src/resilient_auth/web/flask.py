@@ -1,7 +1,7 @@
 """How does a Flask application use it? As an extension, with decorated views."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -12,9 +12,11 @@ from resilient_auth.auth.sessions import Auth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.findings import Finding
 from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
+from resilient_auth.web import installed
 from resilient_auth.web.credentials import PlainAuthenticate
 from resilient_auth.web.wire import needed_scopes
 from resilient_auth.web.wsgi import headers_of, respond
@@ -64,6 +66,7 @@ class FlaskAuth:
             messages=messages,
         )
         self._prefix = prefix
+        self._site = site
 
     def init_app(self, app: Flask) -> None:
         """Put the endpoints and the wrap (id, errors, CORS) around *app*; once."""
@@ -75,6 +78,19 @@ class FlaskAuth:
             app.register_error_handler(InternalServerError, self._crashed)
         got_request_exception.connect(self._tell_crash, app)
         app.wsgi_app = self._web.around(_Mounted(app, self._web, self._prefix))  # type: ignore[assignment, method-assign]  # as Flask documents
+
+    def findings(self, app: Flask, *, public: Iterable[str] = ()) -> list[Finding]:
+        """
+        Return what deserves a look in *app* and in the site.
+
+        *public* are the rules of unsafe routes that are for everybody.
+        """
+        seen = installed.Seen(
+            is_wrapped=app.extensions.get(_NAME) is self,
+            cors=tuple(_cors_of(app)),
+            open_routes=tuple(_open_routes(app)),
+        )
+        return installed.findings_of(seen, self._site, public=public)
 
     def principal(self) -> Principal:
         """Return who calls; raises `Refused`, which becomes the right answer."""
@@ -106,6 +122,7 @@ class FlaskAuth:
                 g.principal = self._web.required(environ, recent=recent, scopes=needed)
                 return current_app.ensure_sync(view)(*args, **kwargs)
 
+            installed.guard(guarded)
             return guarded  # type: ignore[return-value]  # a view like the one given
 
         return guard
@@ -148,6 +165,37 @@ class _Mounted:
 def response_of(answer: Answer) -> Response:
     """Return *answer* as a response of Flask's."""
     return Response(answer.body, answer.status, headers_of(answer))
+
+
+def _cors_of(app: Flask) -> Iterator[str]:
+    """Yield what answers CORS after the requests of *app* and of its blueprints."""
+    for functions in app.after_request_funcs.values():
+        for function in filter(installed.answers_cors, functions):
+            yield f"{function.__module__}.{function.__qualname__}"
+
+
+def _open_routes(app: Flask) -> Iterator[tuple[str, str]]:
+    """Yield method and rule of each unsafe route in which no guard is to be seen."""
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        if any(map(installed.asks_who_calls, _before(app, rule.endpoint))):
+            continue
+        for method in installed.unsafe(rule.methods):
+            handlers = (
+                view,
+                getattr(getattr(view, "view_class", None), method.lower(), None),
+            )
+            if not any(map(installed.asks_who_calls, handlers)):
+                yield method, rule.rule
+
+
+def _before(app: Flask, endpoint: str) -> Iterator[object]:
+    """Yield what runs before the view at *endpoint*, its blueprints' functions too."""
+    yield from app.before_request_funcs.get(None, ())
+    names = endpoint.split(".")[:-1]
+    for depth in range(len(names)):
+        name = ".".join(names[: depth + 1])
+        yield from app.before_request_funcs.get(name, ())
 
 
 def _passes_on(app: Flask) -> bool:

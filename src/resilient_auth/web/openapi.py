@@ -5,7 +5,7 @@ Problems are listed from the table of errors, so that the document and the answe
 cannot differ.
 """
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from resilient_auth.core.csrf import HEADER
@@ -17,6 +17,7 @@ BEARER, COOKIE = "bearer", "session_cookie"
 _SOMEBODY, _ANYBODY = f"{PREFIX}somebody", f"{PREFIX}anybody"
 #: What any operation that looks at credentials may answer.
 GUARDED = (401, 403, 431, 500, 503)
+_UNSAFE = ("post", "put", "patch", "delete")
 
 
 def problem_responses(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
@@ -60,6 +61,14 @@ def complete(document: MutableMapping[str, Any], site: Deployment) -> None:
     components["securitySchemes"] = others | _security_schemes(site)
     schemas = {f"{PREFIX}{name}": each for name, each in SCHEMAS.items()}
     components["schemas"] = {**components.get("schemas", {}), **schemas}
+
+
+def unsecured(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield method and path of each unsafe operation that says nothing of security."""
+    for path, operations in document.get("paths", {}).items():
+        for method, operation in operations.items():
+            if method in _UNSAFE and "security" not in operation:
+                yield method.upper(), path
 
 
 def security(

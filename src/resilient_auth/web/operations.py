@@ -41,10 +41,9 @@ class Operation:
 
     def details(self, site: Deployment) -> dict[str, Any]:
         """Return what a framework cannot find out by itself."""
-        said: dict[str, Any] = {}
-        if self.credentials:
-            anonymous = self.credentials == "optional"
-            said["security"] = security(site, anonymous=anonymous)
+        anonymous = self.credentials == "optional"
+        needed = security(site, anonymous=anonymous) if self.credentials else []
+        said: dict[str, Any] = {"security": needed}
         if self.body:
             content = {"application/json": {"schema": ref(self.body)}}
             said["requestBody"] = {"content": content, "required": self.body_is_needed}

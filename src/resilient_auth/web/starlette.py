@@ -15,15 +15,27 @@ from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
 from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
+from resilient_auth.core.findings import Finding
 from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
-from resilient_auth.web.asgi import App, Receive, Scope, Send, raw_headers, send_answer
+from resilient_auth.web import installed
+from resilient_auth.web.asgi import (
+    App,
+    Receive,
+    Scope,
+    Send,
+    Wrap,
+    raw_headers,
+    send_answer,
+)
 from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
 from resilient_auth.web.credentials import Authenticate, is_async
 from resilient_auth.web.wire import needed_scopes
 
 Endpoint = Callable[..., Any]
+
+_VERBS = ("get", "head", "post", "put", "patch", "delete")  # of an HTTPEndpoint
 
 
 class StarletteAuth:
@@ -54,6 +66,7 @@ class StarletteAuth:
             messages=messages,
             health=health,
         )
+        self._site = site
 
     def routes(self) -> list[BaseRoute]:
         """Return the endpoints, to be mounted (usually at ``/api/auth``)."""
@@ -63,6 +76,14 @@ class StarletteAuth:
         """Return *app* inside the wrap (id, errors, CORS): the outermost layer."""
         answer_refusals(app, self._web)
         return self._web.around(app)
+
+    def findings(self, app: App, *, public: Iterable[str] = ()) -> list[Finding]:
+        """
+        Return what deserves a look in *app*, which is what you serve, and in the site.
+
+        *public* are the paths of unsafe routes that are for everybody.
+        """
+        return installed.findings_of(seen_in(app), self._site, public=public)
 
     async def principal(self, connection: HTTPConnection) -> Principal:
         """Return who calls; raises `Refused`, which becomes the right answer."""
@@ -104,6 +125,7 @@ class StarletteAuth:
             answer = await run_in_threadpool(endpoint, request)
             return await answer if inspect.isawaitable(answer) else answer
 
+        installed.guard(guarded)
         return guarded
 
 
@@ -126,6 +148,18 @@ def answer_refusals(app: object, web: AsgiAuth) -> None:
 
     for each in _starlettes(app):
         each.add_exception_handler(AnswerError, on_refusal)
+
+
+def seen_in(app: object) -> installed.Seen:
+    """Return what there is in *app* and in all that is mounted in it."""
+    layers, inside = _layers(app), list(_starlettes(app))
+    added = [each.cls for starlette in inside for each in starlette.user_middleware]
+    cors = [each for each in (*layers, *added) if installed.answers_cors(each)]
+    return installed.Seen(
+        is_wrapped=any(isinstance(each, Wrap) for each in layers),
+        cors=tuple(getattr(each, "__name__", type(each).__name__) for each in cors),
+        open_routes=tuple(_open_routes(layers[-1], "")),
+    )
 
 
 def response_of(answer: Answer) -> Response:
@@ -157,6 +191,42 @@ def _takes_a_request(endpoint: object) -> bool:
     except ValueError:
         return True  # what is not written in Python, or static, may hide its arguments
     return True
+
+
+def _layers(app: object) -> list[object]:
+    """Return *app* and what it wraps, down to the first that has routes."""
+    layers = [app]
+    while not isinstance(layers[-1], Starlette | Router):
+        inner = getattr(layers[-1], "app", None)
+        if inner is None:
+            break
+        layers.append(inner)
+    return layers
+
+
+def _open_routes(node: object, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield method and path of each unsafe route in which no guard is to be seen."""
+    path = prefix + getattr(node, "path", "")
+    if isinstance(node, Route):
+        # What FastAPI makes is guarded by its dependencies, and known to its document.
+        if not isinstance(node.endpoint, _Endpoints) and not hasattr(node, "dependant"):
+            for method in installed.unsafe(_methods(node)):
+                if not installed.asks_who_calls(_handler(node, method)):
+                    yield method, path
+        return
+    for inner in getattr(node, "routes", None) or ():
+        yield from _open_routes(inner, path)
+
+
+def _methods(route: Route) -> Iterable[str] | None:
+    """Return the methods of *route*; of a class, those that it has."""
+    if inspect.isclass(route.endpoint):
+        return [each.upper() for each in _VERBS if hasattr(route.endpoint, each)]
+    return route.methods
+
+
+def _handler(route: Route, method: str) -> object:
+    return getattr(route.endpoint, method.lower(), route.endpoint)
 
 
 def _starlettes(node: object) -> Iterator[Starlette]:
