@@ -12,7 +12,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test deep mutation lint types docs build bench bench-tokens lock format clean
+.PHONY: help demo test deep mutation lint types docs build bench bench-tokens bench-web lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ build: $(VENV)/dev.stamp ## Build the wheel and the source archive
 
 bench-tokens: $(VENV)/dev.stamp ## Print the table of tokens alone
 	@$(BIN)/python -m tests.benchmarks tokens
+
+bench-web: $(VENV)/dev.stamp ## Print the tables of Starlette, FastAPI and Flask alone
+	@$(BIN)/python -m tests.benchmarks starlette fastapi flask
 
 bench: $(VENV)/dev.stamp ## Print the benchmark table
 	@$(BIN)/python -m tests.benchmarks

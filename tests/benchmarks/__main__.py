@@ -2,9 +2,23 @@
 
 import sys
 
-from tests.benchmarks import redis, stores, tokens, web
+from tests.benchmarks import (
+    redis,
+    stores,
+    tokens,
+    web_fastapi,
+    web_flask,
+    web_starlette,
+)
 
-TABLES = {"tokens": tokens, "web": web, "stores": stores, "redis": redis}
+TABLES = {
+    "tokens": tokens,
+    "starlette": web_starlette,
+    "fastapi": web_fastapi,
+    "flask": web_flask,
+    "stores": stores,
+    "redis": redis,
+}
 
 
 def main(*chosen: str) -> None:
