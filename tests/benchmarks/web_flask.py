@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Flask
+from flask import Flask, g
 from flask_cors import CORS
 from flask_jwt_extended import (
     JWTManager,
@@ -67,7 +67,8 @@ def _ours(ring: Any) -> Callable[[], object]:
     @app.get("/")
     @web.required()
     def ours() -> str:
-        return web.principal().subject
+        name: str = g.principal.subject
+        return name
 
     return wsgi(app, token)
 

@@ -6,7 +6,6 @@ framework, and add no rule of their own.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Protocol
 
 from resilient_auth.auth.sessions import AsyncAuth
@@ -127,7 +126,7 @@ class AsgiAuth:
             body = b"" if view.is_safe else await read_bounded(receive)
         except AnswerError as error:
             return self.refusal(scope, error)
-        return await self._endpoints.handle(replace(view, path=path, body=body))
+        return await self._endpoints.handle(view._replace(path=path, body=body))
 
     def refusal(self, scope: Scope, error: AnswerError) -> Answer:
         """Return the answer that tells *error*, and tell the listeners."""

@@ -54,8 +54,10 @@ def cookies_of(view: RequestView, site: Deployment) -> dict[str, str]:
     if view.is_socket and not site.cors.allows(view.value(b"origin")):
         return {}
     # HTTP/2 may split the header (RFC 9113 §8.2.3).
-    header = "; ".join(view.values(b"cookie"))
-    return read_cookies(header, ours=site.cookies.names())
+    headers = view.values(b"cookie")
+    return (
+        read_cookies("; ".join(headers), ours=site.cookies.names()) if headers else {}
+    )
 
 
 def find_credential(view: RequestView, site: Deployment) -> Credential | None:
@@ -141,8 +143,10 @@ def needed_scopes(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(scopes)
 
 
-def require_scopes(who: Principal, scopes: Iterable[str]) -> None:
+def require_scopes(who: Principal, scopes: Collection[str]) -> None:
     """Raise `Refused` ``permission_denied`` unless the claim ``scope`` has them all."""
+    if not scopes:
+        return
     held = _scopes_of(who)
     missing = sorted(each for each in scopes if each not in held)
     if missing:

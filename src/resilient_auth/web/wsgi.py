@@ -288,6 +288,7 @@ def _headers(environ: WSGIEnvironment) -> Iterator[tuple[bytes, bytes]]:
             yield _name(key), value.encode("latin-1", "replace")
 
 
+@functools.lru_cache(maxsize=256)
 def _name(key: str) -> bytes:
     return key.replace("_", "-").lower().encode("latin-1", "replace")
 

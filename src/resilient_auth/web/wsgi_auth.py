@@ -5,7 +5,6 @@ The same verbs as in ``asgi_auth``, without waiting.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from io import BytesIO
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -119,7 +118,7 @@ class WsgiAuth:
         except AnswerError as error:
             return self.refusal(environ, error)
         environ["wsgi.input"] = BytesIO(body)
-        return self._endpoints.handle(replace(view, path=path, body=body))
+        return self._endpoints.handle(view._replace(path=path, body=body))
 
     def refusal(self, environ: WSGIEnvironment, error: AnswerError) -> Answer:
         """Return the answer that tells *error*, and tell the listeners."""
