@@ -428,15 +428,20 @@ def test_stays_are_computed_from_the_policies() -> None:
 )
 def test_stays_cannot_be_built_wrong(wrong: dict[str, Any]) -> None:
     """A negative stay would let every step through, a huge one ends after time."""
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as caught:
         Stays(**wrong)
+
+    (name,) = wrong
+    assert f"{name} is a whole number of seconds." == str(caught.value)
 
 
 @pytest.mark.parametrize("reload", [-1, 1.5, True, None])
 def test_a_deployment_takes_some_seconds(reload: Any) -> None:
     """It is the term that a careless caller would make small."""
-    with pytest.raises(ConfigError, match="reload"):
+    with pytest.raises(ConfigError) as caught:
         Stays.of(TokenPolicy(issuer="i", audience="a"), reload=reload)
+
+    assert "reload is a whole number of seconds." == str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,32 @@ def test_the_end_is_the_first_second_that_is_refused(at: float, expected: str) -
     with pytest.raises(Refused) as caught:
         SEAL.read(text, now=at)
 
-    assert (expected, "give_up") == (caught.value.code, caught.value.action)
+    error = caught.value
+    assert (expected, "give_up") == (error.code, error.action)
+    assert ("This has expired.", "seal") == (error.detail, error.reason)
+
+
+def test_a_seal_of_the_last_release_is_good() -> None:
+    """A link that was mailed before a deployment is opened after it."""
+    said = (
+        "eyJ2YWx1ZSI6eyJhIjoxfSwiaWQiOiJ0MSIsImV4cCI6MTgwMDAwMDA2MH0"
+        ".EmzgQ45dG2zI480M45esKRXvbVGJq8jHbYpagWpqT3Q"
+    )
+
+    assert said == Seal(Masters({"a": SECRET}), "test").write(
+        {"a": 1}, token_id="t1", expires_at=NOW + 60
+    )
+    assert {"a": 1} == Seal(Masters({"a": SECRET}), "test").read(said, now=NOW).value
+
+
+def test_the_holder_of_secrets_does_not_travel() -> None:
+    """A pickle of it would carry them."""
+    with pytest.raises(TypeError) as caught:
+        SEAL.__reduce__()
+
+    assert "A seal is not pickled or copied; build it where needed." == str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,8 +161,13 @@ def test_a_good_signature_over_something_else(payload: bytes, expected: str) -> 
 )
 def test_what_would_be_refused_is_not_written(said: dict[str, Any]) -> None:
     """Who writes it can still do something about it."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as caught:
         seal(**said)
+
+    if "value" not in said:
+        assert "A seal needs an id, and an end in whole Unix seconds." == str(
+            caught.value
+        )
 
 
 def test_what_json_has_no_form_for() -> None:
