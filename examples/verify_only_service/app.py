@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Annotated
 
-from examples.verify_only_service.gate import Gate
+from examples.verify_only_service.gate import Gate, answer_refusals
 from fastapi import Body, Depends, FastAPI
 
 from resilient_auth import Claims, RemoteKeys, TokenPolicy, TokenVerifier
@@ -35,21 +35,20 @@ def create_app(settings: Settings) -> FastAPI:
         insecure_allow_http=settings.issuer.startswith("http://localhost:"),
     )
     policy = TokenPolicy(issuer=settings.issuer, audience="notes")
-    gate = Gate(TokenVerifier(keys, policy))
+    verifier = TokenVerifier(keys, policy)
+    anybody, writer = Gate(verifier), Gate(verifier, scope="notes:write")
     app = FastAPI(title="Words")
-    gate.install(app)
+    answer_refusals(app)
 
     @app.post("/count")
     async def count(
-        who: Annotated[Claims, Depends(gate)],
+        who: Annotated[Claims, Depends(anybody)],
         text: Annotated[str, Body(embed=True, max_length=100_000)],
     ) -> dict[str, str | int]:
         return {"words": len(text.split()), "asked_by": who.subject}
 
     @app.get("/keys")
-    async def explain(
-        _: Annotated[Claims, Depends(gate.holding("notes:write"))],
-    ) -> str:
+    async def explain(_: Annotated[Claims, Depends(writer)]) -> str:
         """Say what is known of the issuer's keys; for whoever may write notes."""
         return keys.explain()
 

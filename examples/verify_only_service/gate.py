@@ -16,37 +16,33 @@ Bearer = Annotated[
 
 
 class Gate:
-    """A dependency: what the caller's token claims, once it is verified."""
+    """
+    A dependency: what the caller's token claims, once it is verified.
 
-    def __init__(self, verifier: TokenVerifier) -> None:
+    *scope* is a word that the claim ``scope`` must hold (RFC 8693 §4.2).
+    """
+
+    def __init__(self, verifier: TokenVerifier, *, scope: str = "") -> None:
         self._verifier = verifier
-
-    async def __call__(self, bearer: Bearer) -> Claims:
-        """Return the claims; `Refused` without a good token."""
-        if bearer is None:
-            raise Refused("token_missing")
-        return await self._verifier.averify(bearer.credentials)
-
-    def holding(self, scope: str) -> "Gate":
-        """Return the gate that also asks for a word of the claim ``scope``."""
-        return _ScopedGate(self._verifier, scope)
-
-    def install(self, app: FastAPI) -> None:
-        """Let *app* answer both refusals: 401 or 403, and 503 in an outage."""
-        for kind in (Refused, Unavailable):
-            app.add_exception_handler(kind, _refusal)
-
-
-class _ScopedGate(Gate):
-    def __init__(self, verifier: TokenVerifier, scope: str) -> None:
-        super().__init__(verifier)
         self._scope = scope
 
     async def __call__(self, bearer: Bearer) -> Claims:
-        claims = await super().__call__(bearer)
-        if self._scope not in claims.extra.get("scope", "").split():
+        """Return the claims; `Refused` without a good token, or without the scope."""
+        if bearer is None:
+            raise Refused("token_missing")
+        claims = await self._verifier.averify(bearer.credentials)
+        held = claims.extra.get("scope")
+        if self._scope and (
+            not isinstance(held, str) or self._scope not in held.split()
+        ):
             raise Refused("permission_denied", f"This needs the scope {self._scope}.")
         return claims
+
+
+def answer_refusals(app: FastAPI) -> None:
+    """Let *app* answer both: 401 or 403, and 503 while the issuer is out of reach."""
+    for kind in (Refused, Unavailable):
+        app.add_exception_handler(kind, _refusal)
 
 
 async def _refusal(_: Request, error: Exception) -> JSONResponse:

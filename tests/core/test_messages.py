@@ -99,32 +99,46 @@ def test_every_header_is_answered(asked: str) -> None:
     assert found == ENGLISH or found.text == f"text {found.language}"
 
 
+TAG = 'A language is a tag such as "de" or "pt-BR".'
+LENGTH = f"de, {CODE}: 1 to 500 characters."
 BAD: Any = {
-    "no mapping": ["de"],
-    "a language without texts": {"de": "deutsch"},
-    "a language that is no tag": {"d": {}},
-    "a language with a star": {"*": {}},
-    "a language that is a number": {5: {}},
-    "two of one language": {"de": {}, "DE": {}},
-    "an unknown code": {"de": {"token_gone": "x"}},
-    "no text": {"de": {CODE: ""}},
-    "a number": {"de": {CODE: 5}},
-    "a long text": {"de": {CODE: "x" * 501}},
-    "half a character": {"de": {CODE: "\ud83d"}},
+    "no mapping": (["de"], 'Messages takes {"de": {"token_expired": "…"}}.'),
+    "no texts": (
+        {"de": "deutsch"},
+        "The texts of de are a mapping from code to text.",
+    ),
+    "no tag": ({"d": {}}, TAG),
+    "a star": ({"*": {}}, TAG),
+    "a number for a tag": ({5: {}}, TAG),
+    "two of one language": (
+        {"de": {}, "DE": {}},
+        "Two languages differ in upper and lower case alone.",
+    ),
+    "an unknown code": (
+        {"de": {"token_gone": "x"}},
+        f"There is no code 'token_gone'; the codes are {', '.join(sorted(PROBLEMS))}.",
+    ),
+    "no text": ({"de": {CODE: ""}}, LENGTH),
+    "a number": ({"de": {CODE: 5}}, f"de, {CODE}: a text, not an object of type int."),
+    "a long text": ({"de": {CODE: "x" * 501}}, LENGTH),
+    "half a character": ({"de": {CODE: "\ud83d"}}, LENGTH),
 }
 
 
 @pytest.mark.parametrize("bad", BAD)
 def test_what_cannot_be_told_is_refused_when_it_is_built(bad: str) -> None:
     """The developer reads it at start, and not a user at a refusal."""
-    with pytest.raises(ConfigError):
-        Messages(BAD[bad])
+    texts, sentence = BAD[bad]
+    with pytest.raises(ConfigError) as caught:
+        Messages(texts)
+
+    assert sentence == str(caught.value)
 
 
 @pytest.mark.parametrize("default", ["fr", "", None])
 def test_a_default_has_texts(default: Any) -> None:
     """English always has."""
-    with pytest.raises(ConfigError, match="default is one of en, de"):
+    with pytest.raises(ConfigError, match=r"^default is one of en, de\.$"):
         Messages({"de": {}}, default=default)
 
 

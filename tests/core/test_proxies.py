@@ -136,6 +136,25 @@ def test_an_undeclared_proxy_is_not_the_client(peer: str, name: str) -> None:
     assert "the connection's own address" == alone.reason == beside.reason
 
 
+def test_the_answer_says_why_and_over_what() -> None:
+    """Each reason is whole: a person looks for the hop that is wrong."""
+    secure = ("X-Forwarded-Proto", "https")
+    first = PROXIES.client(view(("X-Forwarded-For", "6.6.6.6, 10.0.0.7"), secure))
+    inside = PROXIES.client(view(("X-Forwarded-For", "10.0.0.7"), secure))
+    hops = ", ".join(["10.0.0.7"] * MAX_HOPS)
+
+    assert ("hop 2 of x-forwarded-for", "https") == (first.reason, first.scheme)
+    assert ("all of x-forwarded-for is trusted", "https") == (
+        inside.reason,
+        inside.scheme,
+    )
+    assert f"more than {MAX_HOPS} trusted hops" == behind(hops).reason
+    assert "the connection has no address" == PROXIES.client(view(peer="")).reason
+    assert "the connection's address cannot be read" == (
+        PROXIES.client(view(peer="x")).reason
+    )
+
+
 def test_a_proxy_that_says_nothing_names_nobody() -> None:
     """All users would share its address; better to know that it is not known."""
     client = PROXIES.client(view())

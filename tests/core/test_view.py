@@ -15,6 +15,13 @@ HEADERS = [
 VIEW = RequestView(method="GET", path="/", headers=HEADERS)
 
 
+def test_a_view_shows_no_secret() -> None:
+    """It stands in tracebacks and logs, and its headers are credentials."""
+    view = VIEW._replace(query=b"ticket=secret", body=b"secret")
+
+    assert "RequestView('GET', '/')" == repr(view)
+
+
 def test_values_come_in_order() -> None:
     """HTTP/2 may split a Cookie header; its parts are all there (RFC 9113 §8.2.3)."""
     assert ["a=1", "b=\xff"] == VIEW.values(b"cookie")

@@ -26,6 +26,10 @@ class RequestView(NamedTuple):
     is_socket: bool = False
     peer: str = ""
 
+    def __repr__(self) -> str:
+        """Say what is asked for; headers, query and body hold secrets."""
+        return f"RequestView({self.method!r}, {self.path!r})"
+
     def values(self, name: bytes) -> list[str]:
         """Return every value of the header *name*, in order, as latin-1 text."""
         return [value.decode("latin-1") for key, value in self.headers if key == name]

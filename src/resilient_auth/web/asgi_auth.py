@@ -133,6 +133,30 @@ class AsgiAuth:
         return self._endpoints.refusals.answer(view_of(scope), error)
 
 
+class AsgiAdapter:
+    """What the adapters of ASGI frameworks are built from: the same in each."""
+
+    def __init__(
+        self,
+        auth: AsyncAuth,
+        site: Deployment,
+        *,
+        authenticate: Authenticate,
+        throttle: LoginThrottle | None = None,
+        messages: Messages | None = None,
+        health: ServesProbes | None = None,
+    ) -> None:
+        self._web = AsgiAuth(
+            auth,
+            site,
+            authenticate=authenticate,
+            throttle=throttle,
+            messages=messages,
+            health=health,
+        )
+        self._site = site
+
+
 def _below(scope: Scope, prefix: str) -> str:
     """Return the path under *prefix*, or nothing; a server's root path is no part."""
     root, path = scope.get("root_path", "").rstrip("/"), scope["path"]

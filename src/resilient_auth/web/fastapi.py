@@ -1,6 +1,7 @@
 """How does a FastAPI application use it? As dependencies that document themselves."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, FastAPI
@@ -11,17 +12,13 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
-from resilient_auth.auth.throttle import LoginThrottle
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.findings import Finding
-from resilient_auth.core.messages import Messages
 from resilient_auth.errors import ConfigError
 from resilient_auth.web import installed, openapi, operations
 from resilient_auth.web.asgi import Scope
-from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
-from resilient_auth.web.credentials import Authenticate
+from resilient_auth.web.asgi_auth import AsgiAdapter, AsgiAuth
 from resilient_auth.web.starlette import (
     answer_refusals,
     catch_all,
@@ -46,7 +43,7 @@ class Dependency(SecurityBase, Generic[T]):
         return await self._find(connection.scope)
 
 
-class FastAPIAuth:
+class FastAPIAuth(AsgiAdapter):
     """
     Authentication for a FastAPI application.
 
@@ -60,32 +57,15 @@ class FastAPIAuth:
         async def me(who: Annotated[Principal, Depends(api.principal)]): ...
     """
 
-    #: Who calls; a dependency, whose refusal becomes the right answer.
-    principal: Dependency[Principal]
-    #: Who calls, None if no credential came; a dependency that refuses a bad one.
-    optional: Dependency[Principal | None]
+    @cached_property
+    def principal(self) -> Dependency[Principal]:
+        """Who calls; a dependency, whose refusal becomes the right answer."""
+        return Dependency(self._web.principal, openapi.marker())
 
-    def __init__(
-        self,
-        auth: AsyncAuth,
-        site: Deployment,
-        *,
-        authenticate: Authenticate,
-        throttle: LoginThrottle | None = None,
-        messages: Messages | None = None,
-        health: ServesProbes | None = None,
-    ) -> None:
-        self._web = AsgiAuth(
-            auth,
-            site,
-            authenticate=authenticate,
-            throttle=throttle,
-            messages=messages,
-            health=health,
-        )
-        self._site = site
-        self.principal = Dependency(self._web.principal, openapi.marker())
-        self.optional = Dependency(self._web.optional, openapi.marker(anonymous=True))
+    @cached_property
+    def optional(self) -> Dependency[Principal | None]:
+        """Who calls, None if no credential came; a bad one is refused."""
+        return Dependency(self._web.optional, openapi.marker(anonymous=True))
 
     def required(
         self, *, recent: int | None = None, scopes: Iterable[str] = ()

@@ -11,12 +11,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 
-from resilient_auth.auth.sessions import AsyncAuth
 from resilient_auth.auth.shell import Principal
-from resilient_auth.auth.throttle import LoginThrottle
-from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.findings import Finding
-from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
 from resilient_auth.web import installed
@@ -29,8 +25,8 @@ from resilient_auth.web.asgi import (
     raw_headers,
     send_answer,
 )
-from resilient_auth.web.asgi_auth import AsgiAuth, ServesProbes
-from resilient_auth.web.credentials import Authenticate, is_async
+from resilient_auth.web.asgi_auth import AsgiAdapter, AsgiAuth
+from resilient_auth.web.credentials import is_async
 from resilient_auth.web.wire import needed_scopes
 
 Endpoint = Callable[..., Any]
@@ -38,7 +34,7 @@ Endpoint = Callable[..., Any]
 _VERBS = ("get", "head", "post", "put", "patch", "delete")  # of an HTTPEndpoint
 
 
-class StarletteAuth:
+class StarletteAuth(AsgiAdapter):
     """
     Authentication for a Starlette application.
 
@@ -47,26 +43,6 @@ class StarletteAuth:
         web = StarletteAuth(auth, site, authenticate=check)
         app = web.wrap(Starlette(routes=[Mount("/api/auth", routes=web.routes())]))
     """
-
-    def __init__(
-        self,
-        auth: AsyncAuth,
-        site: Deployment,
-        *,
-        authenticate: Authenticate,
-        throttle: LoginThrottle | None = None,
-        messages: Messages | None = None,
-        health: ServesProbes | None = None,
-    ) -> None:
-        self._web = AsgiAuth(
-            auth,
-            site,
-            authenticate=authenticate,
-            throttle=throttle,
-            messages=messages,
-            health=health,
-        )
-        self._site = site
 
     def routes(self) -> list[BaseRoute]:
         """Return the endpoints, to be mounted (usually at ``/api/auth``)."""
