@@ -1,5 +1,6 @@
 """How do the parts fit together? Opened in order, and closed in the other order."""
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -103,7 +104,11 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
             Mount("/demo", routes=panel.routes()),
             *Pages(address).routes(),
         ]
-        yield Demo(web.wrap(Starlette(routes=routes)), answers)
+        app = web.wrap(Starlette(routes=routes))
+        for found in web.findings(app, public=["/api/accounts"]):
+            if found.severity == "warning":
+                print(f"{found.id}: {found.evidence}. {found.fix}", file=sys.stderr)
+        yield Demo(app, answers)
 
 
 async def _open_llm(

@@ -18,8 +18,20 @@ from resilient_auth import (
     Health,
     Key,
     KeyRing,
+    Messages,
     SqlCheck,
     TokenPolicy,
+)
+
+#: For who asks with ``Accept-Language: de``; all else is told in English.
+GERMAN = Messages(
+    {
+        "de": {
+            "credentials_invalid": "Name oder Passwort ist falsch.",
+            "token_missing": "Sie sind nicht angemeldet.",
+            "step_up_required": "Bitte melden Sie sich dafür noch einmal an.",
+        }
+    }
 )
 
 
@@ -56,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         auth,
         Deployment.insecure_localhost(settings.address),
         authenticate=users.check,
+        messages=GERMAN,
         health=Health([SqlCheck(engine)]),
     )
 

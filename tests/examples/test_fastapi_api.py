@@ -49,6 +49,16 @@ def test_a_day_with_notes(client: TestClient) -> None:
     assert "token_missing" == client.get("/api/notes").json()["code"]
 
 
+def test_a_reader_of_german_is_told_in_german(client: TestClient) -> None:
+    """And everybody else in English."""
+    german = client.get("/api/notes", headers={"Accept-Language": "de-CH"})
+    other = client.get("/api/notes", headers={"Accept-Language": "fr"})
+
+    assert "Sie sind nicht angemeldet." == german.json()["title"]
+    assert "You are not logged in." == other.json()["title"]
+    assert german.json()["code"] == other.json()["code"]
+
+
 def test_notes_are_their_owners(client: TestClient) -> None:
     """Another user sees none, deletes none, and without the scope writes none."""
     log_in(client)
