@@ -550,7 +550,7 @@ def test_an_entry_is_replaced_by_a_newer_one() -> None:
     cache = VerifiedTokens(2)
     claims = Claims("i", "s", "a", 0, 0, 1, "t")
     for until in (1, 2):
-        cache.keep(b"token", Verified(claims, KEY, 0, until))
+        cache.keep(b"token", Verified(claims, claims, KEY, 0, until))
     found = cache.find(b"token")
 
     assert found is not None

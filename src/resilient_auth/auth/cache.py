@@ -16,7 +16,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from resilient_auth.auth.forks import forget_in_child
 from resilient_auth.core.claims import Claims
@@ -28,13 +28,18 @@ MAX_ENTRIES = 1_000_000
 _BYTES_AN_ENTRY = 1024  # of token text, on average: what bounds the memory
 
 
-class Verified(NamedTuple):
+T = TypeVar("T")
+
+
+class Verified(NamedTuple, Generic[T]):
     """
     What a token was found to say, and the key that proved it.
 
-    Valid without another look while ``since <= now < until`` (Unix seconds).
+    Valid without another look while ``since <= now < until`` (Unix seconds). *value* is
+    what the verifier returns for it.
     """
 
+    value: T
     claims: Claims
     key: Key
     since: int
@@ -55,7 +60,7 @@ class CacheCounts:
     evictions: int
 
 
-class VerifiedTokens:
+class VerifiedTokens(Generic[T]):
     """
     At most *entries* verified tokens, of at most a kilobyte each on average.
 
@@ -89,11 +94,11 @@ class VerifiedTokens:
         # One whole block: what is copied per token has the key behind it already.
         self._keyed = sha256(secrets.token_bytes(64))
         self._lock = threading.Lock()
-        self._young: dict[bytes, Verified] = {}
-        self._old: dict[bytes, Verified] = {}
+        self._young: dict[bytes, Verified[T]] = {}
+        self._old: dict[bytes, Verified[T]] = {}
         self._bytes = self._hits = self._misses = self._evictions = 0
 
-    def find(self, token: bytes) -> Verified | None:
+    def find(self, token: bytes) -> Verified[T] | None:
         """Return what is known of exactly this *token*, or None."""
         keyed = self._keyed.copy()  # `_digest`, written out: this is every request
         keyed.update(token)
@@ -108,7 +113,7 @@ class VerifiedTokens:
         self._hits += 1
         return found
 
-    def keep(self, token: bytes, verified: Verified) -> None:
+    def keep(self, token: bytes, verified: Verified[T]) -> None:
         """Know *token*, of which all was just checked, from now on."""
         self._put(self._digest(token), verified, len(token))
 
@@ -122,7 +127,7 @@ class VerifiedTokens:
         keyed.update(token)
         return keyed.digest()
 
-    def _put(self, digest: bytes, verified: Verified, size: int) -> None:
+    def _put(self, digest: bytes, verified: Verified[T], size: int) -> None:
         with self._lock:
             self._old.pop(digest, None)
             if digest not in self._young:

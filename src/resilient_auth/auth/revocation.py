@@ -43,6 +43,7 @@ class Revocations:
     def forget(self) -> None:
         """Know nothing from the store any more; what this process ended stays ended."""
         self._known_at = float("-inf")
+        self._fresh_until = float("-inf")
         self._failed_at = float("-inf")
         self._polled: frozenset[str] = frozenset()
 
@@ -57,6 +58,10 @@ class Revocations:
     def now(self) -> float:
         """Return the moment of asking, for `learn`."""
         return self._clock.monotonic()
+
+    def is_fresh(self) -> bool:
+        """Say whether what is known may be judged by without another question."""
+        return self._clock.monotonic() < self._fresh_until
 
     def is_due(self) -> bool:
         """Say whether the store should be asked now."""
@@ -73,6 +78,7 @@ class Revocations:
         """Take the store's answer; drop own revocations that no token outlives."""
         self._polled = frozenset(ended)
         self._known_at = asked_at
+        self._fresh_until = asked_at + min(self._poll, self._max_stale)
         since = self.since()
         for session_id, at in list(self._own.items()):
             if at < since:
@@ -82,10 +88,14 @@ class Revocations:
         """Note that the store did not answer."""
         self._failed_at = self._clock.monotonic()
 
-    def judge(self, session_id: str) -> None:
-        """Raise `Refused` for an ended session, `Unavailable` if nobody can say."""
+    def refuse_ended(self, session_id: str) -> None:
+        """Raise `Refused` for a session that is known to have ended."""
         if session_id in self._own or session_id in self._polled:
             raise Refused("session_revoked", reason="the session was ended")
+
+    def judge(self, session_id: str) -> None:
+        """Raise `Refused` for an ended session, `Unavailable` if nobody can say."""
+        self.refuse_ended(session_id)
         if self.is_stale():
             raise Unavailable("store_unavailable", reason="revocations are not known")
 

@@ -97,8 +97,12 @@ class Auth(Shell):
         not been known for ``revocation_max_stale``: never a silent pass.
         """
         who = self._principal(access_token)
+        known = self._revocations
         try:
-            self._view.check(who.session_id)
+            if known.is_fresh():
+                known.refuse_ended(who.session_id)
+            else:
+                self._view.check(who.session_id)
         except Refused as error:
             self._tell_token_refused(error)
             raise
@@ -313,8 +317,12 @@ class AsyncAuth(Shell):
         not been known for ``revocation_max_stale``: never a silent pass.
         """
         who = self._principal(access_token)
+        known = self._revocations
         try:
-            await self._view.check(who.session_id)
+            if known.is_fresh():  # and nobody waits
+                known.refuse_ended(who.session_id)
+            else:
+                await self._view.check(who.session_id)
         except Refused as error:
             self._tell_token_refused(error)
             raise

@@ -9,7 +9,7 @@ from typing import Any
 from resilient_auth.auth.arguments import check_arguments
 from resilient_auth.auth.revocation import Revocations
 from resilient_auth.auth.signer import Signer
-from resilient_auth.auth.tokens import TokenIssuer, TokenVerifier
+from resilient_auth.auth.tokens import TokenIssuer, Verifier
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import refresh, signing, tickets
 from resilient_auth.core.arguments import listeners_of
@@ -103,7 +103,7 @@ class Shell:
         self._newest = self._masters.kids[-1]
         self._tickets = Seal(ring.masters(tickets.PURPOSE), tickets.PURPOSE)
         self._issuer = TokenIssuer(ring, policy, clock=self.clock)
-        self._verifier = TokenVerifier(ring, policy, clock=self.clock)
+        self._verifier = Verifier(ring, policy, _principal_of, clock=self.clock)
         self._revocations = Revocations(policy, self._lives, self.clock)
 
     @property
@@ -183,25 +183,10 @@ class Shell:
 
     def _principal(self, access_token: str) -> Principal:
         try:
-            claims = self._session_claims(access_token)
+            return self._verifier.verify(access_token)
         except Refused as error:
             self._tell_token_refused(error)
             raise
-        return Principal(
-            subject=claims.subject,
-            session_id=claims.session_id,
-            claims=claims.extra,
-            issued_at=claims.issued_at,
-            expires_at=claims.expires_at,
-            auth_time=claims.auth_time,
-            amr=claims.amr,
-        )
-
-    def _session_claims(self, access_token: str) -> Claims:
-        claims = self._verifier.verify(access_token)
-        if not claims.session_id:
-            raise Refused("token_invalid", reason="no sid")
-        return claims
 
     def _presented(self, refresh_token: str) -> Presented:
         try:
@@ -425,6 +410,20 @@ class Shell:
                 session_id=session_id,
             )
         )
+
+
+def _principal_of(claims: Claims) -> Principal:
+    if not claims.session_id:
+        raise Refused("token_invalid", reason="no sid")
+    return Principal(
+        subject=claims.subject,
+        session_id=claims.session_id,
+        claims=claims.extra,
+        issued_at=claims.issued_at,
+        expires_at=claims.expires_at,
+        auth_time=claims.auth_time,
+        amr=claims.amr,
+    )
 
 
 def id_text(session_id: object) -> str:

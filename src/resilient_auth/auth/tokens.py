@@ -1,8 +1,8 @@
 """Who makes and checks access tokens? An issuer and a verifier that stand alone."""
 
 import secrets
-from collections.abc import Mapping
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from resilient_auth.auth.cache import CacheCounts, Verified, VerifiedTokens
 from resilient_auth.clock import Clock, SystemClock
@@ -28,6 +28,8 @@ from resilient_auth.core.keys import Key
 from resilient_auth.core.ring import KeyRing
 from resilient_auth.core.text import write_object
 from resilient_auth.errors import ConfigError, Refused
+
+T = TypeVar("T")
 
 
 class TokenIssuer:
@@ -100,7 +102,99 @@ class AsyncKeys(Keys, Protocol):
         ...
 
 
-class TokenVerifier:
+class Verifier(Generic[T]):
+    """
+    A `TokenVerifier` that returns what *become* makes of the claims.
+
+    It is made once for as long as the token is remembered; *become* may refuse.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        policy: TokenPolicy,
+        become: Callable[[Claims], T],
+        *,
+        cache: int | Literal[False] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._keys = keys
+        self._policy = policy
+        self._become = become
+        self._max_bytes = policy.max_token_bytes
+        self._now = (clock or SystemClock()).time
+        self._headers: Headers = {}
+        self._cache: VerifiedTokens[T] | None = _cache_for(keys, cache)
+        self._awaited = keys if isinstance(keys, AsyncKeys) else None
+
+    def verify(self, token: str | bytes) -> T:
+        """
+        Return what *token* claims, all of it checked.
+
+        Raises `Refused` ``token_invalid``, ``token_expired`` or
+        ``token_not_yet_valid``; its ``reason`` is exact and for the log alone. With
+        `RemoteKeys`, `Unavailable` if nobody can say whose signature it is.
+        """
+        raw = plain(token, self._max_bytes)
+        if self._cache is not None:
+            hit = self._cache.find(raw)
+            if hit is not None and self._keys.find(hit.key.kid) is hit.key:
+                now = self._now()
+                if not hit.since <= now < hit.until:
+                    judge_dates(hit.claims, leeway=self._policy.leeway, now=now)
+                return hit.value
+        presented = read_presented(raw, self._headers)
+        key = self._keys.find(presented.header["kid"])
+        return self._verified(raw, presented, key)
+
+    async def averify(self, token: str | bytes) -> T:
+        """Do the same, and let the event loop run while `RemoteKeys` are fetched."""
+        raw = plain(token, self._max_bytes)
+        if self._cache is not None:
+            hit = self._cache.find(raw)
+            if hit is not None and await self._afind(hit.key.kid) is hit.key:
+                now = self._now()
+                if not hit.since <= now < hit.until:
+                    judge_dates(hit.claims, leeway=self._policy.leeway, now=now)
+                return hit.value
+        presented = read_presented(raw, self._headers)
+        key = await self._afind(presented.header["kid"])
+        return self._verified(raw, presented, key)
+
+    def identify(self, token: str | bytes) -> T:
+        """Return what *token* claims, dates unread: whose it is, not what it allows."""
+        presented = read_presented(plain(token, self._max_bytes), self._headers)
+        key = self._keys.find(presented.header["kid"])
+        return self._become(self._read(presented, key))
+
+    def cache_counts(self) -> CacheCounts | None:
+        """Return how the cache does, or None if there is none."""
+        return None if self._cache is None else self._cache.counts()
+
+    async def _afind(self, kid: str) -> Key | None:
+        if self._awaited is None:
+            return self._keys.find(kid)
+        return await self._awaited.afind(kid)
+
+    def _verified(self, raw: bytes, presented: Presented, key: Key | None) -> T:
+        claims = self._read(presented, key)
+        leeway = self._policy.leeway
+        judge_dates(claims, leeway=leeway, now=self._now())
+        value = self._become(claims)
+        if self._cache is not None and key is not None:
+            since = max(claims.issued_at, claims.not_before) - leeway
+            until = claims.expires_at + leeway
+            self._cache.keep(raw, Verified(value, claims, key, since, until))
+        return value
+
+    def _read(self, presented: Presented, key: Key | None) -> Claims:
+        opened = open_presented(presented, key, self._headers)
+        if opened.header.get("typ") != ACCESS_TOKEN_TYPE:
+            raise Refused("token_invalid", reason="typ is not at+jwt")
+        return read_claims(opened.payload, policy=self._policy)
+
+
+class TokenVerifier(Verifier[Claims]):
     """
     Checks access tokens: signature, type and claims, offline.
 
@@ -119,80 +213,16 @@ class TokenVerifier:
         cache: int | Literal[False] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._keys = keys
-        self._policy = policy
-        self._max_bytes = policy.max_token_bytes
-        self._now = (clock or SystemClock()).time
-        self._headers: Headers = {}
-        self._cache = _cache_for(keys, cache)
-        self._awaited = keys if isinstance(keys, AsyncKeys) else None
-
-    def verify(self, token: str | bytes) -> Claims:
-        """
-        Return what *token* claims, all of it checked.
-
-        Raises `Refused` ``token_invalid``, ``token_expired`` or
-        ``token_not_yet_valid``; its ``reason`` is exact and for the log alone. With
-        `RemoteKeys`, `Unavailable` if nobody can say whose signature it is.
-        """
-        raw = plain(token, self._max_bytes)
-        if self._cache is not None:
-            hit = self._cache.find(raw)
-            if hit is not None and self._keys.find(hit.key.kid) is hit.key:
-                now = self._now()
-                if not hit.since <= now < hit.until:
-                    judge_dates(hit.claims, leeway=self._policy.leeway, now=now)
-                return hit.claims
-        presented = read_presented(raw, self._headers)
-        key = self._keys.find(presented.header["kid"])
-        return self._verified(raw, presented, key)
-
-    async def averify(self, token: str | bytes) -> Claims:
-        """Do the same, and let the event loop run while `RemoteKeys` are fetched."""
-        raw = plain(token, self._max_bytes)
-        if self._cache is not None:
-            hit = self._cache.find(raw)
-            if hit is not None and await self._afind(hit.key.kid) is hit.key:
-                now = self._now()
-                if not hit.since <= now < hit.until:
-                    judge_dates(hit.claims, leeway=self._policy.leeway, now=now)
-                return hit.claims
-        presented = read_presented(raw, self._headers)
-        key = await self._afind(presented.header["kid"])
-        return self._verified(raw, presented, key)
-
-    def identify(self, token: str | bytes) -> Claims:
-        """Return what *token* claims, dates unread: whose it is, not what it allows."""
-        presented = read_presented(plain(token, self._max_bytes), self._headers)
-        return self._read(presented, self._keys.find(presented.header["kid"]))
-
-    def cache_counts(self) -> CacheCounts | None:
-        """Return how the cache does, or None if there is none."""
-        return None if self._cache is None else self._cache.counts()
-
-    async def _afind(self, kid: str) -> Key | None:
-        if self._awaited is None:
-            return self._keys.find(kid)
-        return await self._awaited.afind(kid)
-
-    def _verified(self, raw: bytes, presented: Presented, key: Key | None) -> Claims:
-        claims = self._read(presented, key)
-        leeway = self._policy.leeway
-        judge_dates(claims, leeway=leeway, now=self._now())
-        if self._cache is not None and key is not None:
-            since = max(claims.issued_at, claims.not_before) - leeway
-            until = claims.expires_at + leeway
-            self._cache.keep(raw, Verified(claims, key, since, until))
-        return claims
-
-    def _read(self, presented: Presented, key: Key | None) -> Claims:
-        opened = open_presented(presented, key, self._headers)
-        if opened.header.get("typ") != ACCESS_TOKEN_TYPE:
-            raise Refused("token_invalid", reason="typ is not at+jwt")
-        return read_claims(opened.payload, policy=self._policy)
+        super().__init__(keys, policy, _themselves, cache=cache, clock=clock)
 
 
-def _cache_for(keys: Keys, cache: int | Literal[False] | None) -> VerifiedTokens | None:
+def _themselves(claims: Claims) -> Claims:
+    return claims
+
+
+def _cache_for(
+    keys: Keys, cache: int | Literal[False] | None
+) -> VerifiedTokens[T] | None:
     if cache is None:
         is_cheap = isinstance(keys, KeyRing) and keys.signing.is_symmetric
         return None if is_cheap else VerifiedTokens()

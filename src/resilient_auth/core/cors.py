@@ -102,7 +102,7 @@ class CorsPolicy:
 
     def actual(self, origin: str) -> Headers:
         """Return the headers for an answer to *origin*; none if it is denied."""
-        if origin not in self._pages:
+        if not origin or origin not in self._pages:
             return ()
         return (("Access-Control-Allow-Origin", origin), *self._actual)
 

@@ -26,6 +26,7 @@ from resilient_auth.web.preflight import is_preflight, preflight
 from resilient_auth.web.refusals import Refusals
 from resilient_auth.web.wire import MAX_BODY
 
+RawHeaders = list[tuple[bytes, bytes]]
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -76,12 +77,13 @@ class Wrap:
     async def _http(
         self, view: RequestView, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        request_id = (b"x-request-id", scope[_ID].encode())
         if is_preflight(view):
             answer = preflight(view, self._site.cors, self._refusals)
-            await _Outlet(send, view, [_request_id()]).answer(answer)
+            await _Outlet(send, view, [request_id]).answer(answer)
             return
         cors = self._site.cors.actual(view.value(b"origin"))
-        outlet = _Outlet(send, view, [*cors, _request_id()])
+        outlet = _Outlet(send, view, [*raw(cors), request_id])
         inlet = _Inlet(receive)
         probe = self._probes.get(view.path) if view.method in _READS else None
         try:
@@ -140,6 +142,8 @@ class Wrap:
 class _Inlet:
     """The way in of one request: notes that the client went away."""
 
+    __slots__ = ("_is_gone", "_receive")
+
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._is_gone = False
@@ -158,12 +162,11 @@ class _Inlet:
 class _Outlet:
     """The way out of one answer: adds headers, and holds a 500 back."""
 
-    def __init__(
-        self, send: Send, view: RequestView, headers: Iterable[tuple[str, str]]
-    ) -> None:
+    __slots__ = ("_headers", "_held", "_held_bytes", "_send", "is_open")
+
+    def __init__(self, send: Send, view: RequestView, headers: RawHeaders) -> None:
         self._send = send if view.method != "HEAD" else _without_body(send)
-        self._headers = [(k.lower().encode(), v.encode()) for k, v in headers]
-        self._names = {name for name, _ in self._headers}
+        self._headers = headers
         self._held: list[Message] = []
         self._held_bytes = 0
         self.is_open = False
@@ -211,24 +214,31 @@ class _Outlet:
 
     def _with_ours(self, start: Message) -> Message:
         """Return a copy of *start* (its sender may reuse it) with each of ours once."""
-        headers = [
-            each for each in start.get("headers", ()) if each[0] not in self._names
-        ]
+        names = {name for name, _ in self._headers}
+        headers = []
+        varies = False
+        for each in start.get("headers", ()):
+            name, value = each
+            if name not in names:
+                headers.append(each)
+                varies = varies or (name == b"vary" and _names_origin(value))
         headers += self._headers
-        if not any(name == b"vary" and _names_origin(value) for name, value in headers):
+        if not varies:
             headers.append((b"vary", b"Origin"))
         return {**start, "headers": headers}
 
 
 def view_of(scope: Scope) -> RequestView:
     """Return the request of an ASGI *scope* as a value."""
+    client = scope.get("client")
     return RequestView(
-        method=scope.get("method", "GET"),
-        path=scope["path"],
-        headers=scope["headers"],
-        query=scope.get("query_string", b""),
-        is_socket=scope["type"] == "websocket",
-        peer=(scope.get("client") or ("",))[0] or "",
+        scope.get("method", "GET"),
+        scope["path"],
+        scope["headers"],
+        scope.get("query_string", b""),
+        b"",
+        scope["type"] == "websocket",
+        client[0] or "" if client else "",
     )
 
 
@@ -239,9 +249,14 @@ async def send_answer(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def raw_headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+def raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
+    """Return *headers* as ASGI writes them."""
+    return [(name.lower().encode(), value.encode()) for name, value in headers]
+
+
+def raw_headers(answer: Answer) -> RawHeaders:
     """Return the headers of *answer* as ASGI writes them, its length the last."""
-    headers = [(k.lower().encode(), v.encode()) for k, v in answer.headers]
+    headers = raw(answer.headers)
     if answer.status != 204:
         headers.append((b"content-length", b"%d" % len(answer.body)))
     return headers
@@ -293,7 +308,3 @@ def _without_body(send: Send) -> Send:
 
 def _names_origin(vary: bytes) -> bool:
     return b"origin" in (word.strip() for word in vary.lower().split(b","))
-
-
-def _request_id() -> tuple[str, str]:
-    return "X-Request-ID", events.request_id.get()

@@ -62,7 +62,9 @@ class AsgiAuth:
         messages: Messages | None = None,
         health: ServesProbes | None = None,
     ) -> None:
-        self._endpoints = AsyncEndpoints(auth, site, authenticate, throttle, messages)
+        self.endpoints: AsyncEndpoints = AsyncEndpoints(
+            auth, site, authenticate, throttle, messages
+        )
         self.publishes_keys: bool = bool(auth.public_keys())
         self._site = site
         if health is not None:
@@ -90,11 +92,11 @@ class AsgiAuth:
 
     async def principal(self, scope: Scope) -> Principal:
         """Return who calls; raises `Refused`, which becomes the right answer."""
-        return await self._endpoints.principal(view_of(scope))
+        return await self.endpoints.principal(view_of(scope))
 
     async def optional(self, scope: Scope) -> Principal | None:
         """Return who calls, None if no credential came; a bad one raises `Refused`."""
-        return await self._endpoints.optional(view_of(scope))
+        return await self.endpoints.optional(view_of(scope))
 
     async def required(
         self, scope: Scope, *, recent: int | None = None, scopes: Iterable[str] = ()
@@ -105,15 +107,14 @@ class AsgiAuth:
         *recent* is the most seconds since they proved who they are (else
         ``step_up_required``); *scopes* must all stand in the claim ``scope``.
         """
-        return await self._endpoints.required(
-            view_of(scope), recent=recent, scopes=needed_scopes(scopes)
-        )
+        needed = needed_scopes(scopes)
+        return await self.endpoints.principal(view_of(scope), recent, needed)
 
     # ------------------------------------------------------------------ for adapters
 
     def around(self, app: App) -> App:
         """Return *app* inside the wrap; its own router mounts the endpoints."""
-        return Wrap(app, self._site, self._endpoints.refusals, self._probes)
+        return Wrap(app, self._site, self.endpoints.refusals, self._probes)
 
     async def answer(self, scope: Scope, receive: Receive, *, path: str) -> Answer:
         """Return the answer of the endpoint at *path* under the mount."""
@@ -126,11 +127,11 @@ class AsgiAuth:
             body = b"" if view.is_safe else await read_bounded(receive)
         except AnswerError as error:
             return self.refusal(scope, error)
-        return await self._endpoints.handle(view._replace(path=path, body=body))
+        return await self.endpoints.handle(view._replace(path=path, body=body))
 
     def refusal(self, scope: Scope, error: AnswerError) -> Answer:
         """Return the answer that tells *error*, and tell the listeners."""
-        return self._endpoints.refusals.answer(view_of(scope), error)
+        return self.endpoints.refusals.answer(view_of(scope), error)
 
 
 class AsgiAdapter:

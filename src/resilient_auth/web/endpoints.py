@@ -77,14 +77,27 @@ class Endpoints:
         except AnswerError as error:
             return self.refusals.answer(view, error, allow=methods)
 
-    async def principal(self, view: RequestView) -> Principal:
-        """Return who calls; raises `Refused` for nobody and for a forged call."""
+    async def principal(
+        self,
+        view: RequestView,
+        recent: int | None = None,
+        scopes: Collection[str] = (),
+    ) -> Principal:
+        """
+        Return who calls, if *scopes* are held and the login is *recent* enough.
+
+        Raises `Refused` for nobody, for a forged call, and for who may not.
+        """
         credential = wire.find_credential(view, self._site)
         if credential is None:
             raise self._missing(view)
         who = await self._sessions.verify(credential.token)
         if credential.from_cookie:
             self._site.csrf.check(view, matches=self._csrf_of(who.session_id))
+        if scopes:
+            wire.require_scopes(who, scopes)
+        if recent is not None:
+            self._auth.require_recent(who, max_age=recent)
         return who
 
     async def optional(self, view: RequestView) -> Principal | None:
@@ -92,16 +105,6 @@ class Endpoints:
         if wire.find_credential(view, self._site) is None:
             return None
         return await self.principal(view)
-
-    async def required(
-        self, view: RequestView, *, recent: int | None, scopes: Collection[str]
-    ) -> Principal:
-        """Return who calls, if *scopes* are held and the login is *recent* enough."""
-        who = await self.principal(view)
-        wire.require_scopes(who, scopes)
-        if recent is not None:
-            self._auth.require_recent(who, max_age=recent)
-        return who
 
     def _methods(self, path: str) -> Mapping[str, Endpoint]:
         if path.startswith("/sessions/"):

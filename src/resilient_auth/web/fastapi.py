@@ -17,7 +17,7 @@ from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.findings import Finding
 from resilient_auth.errors import ConfigError
 from resilient_auth.web import installed, openapi, operations
-from resilient_auth.web.asgi import Scope
+from resilient_auth.web.asgi import Scope, view_of
 from resilient_auth.web.asgi_auth import AsgiAdapter, AsgiAuth
 from resilient_auth.web.starlette import (
     answer_refusals,
@@ -77,9 +77,10 @@ class FastAPIAuth(AsgiAdapter):
         ``step_up_required``); *scopes* must all stand in the claim ``scope``.
         """
         needed = needed_scopes(scopes)
+        who_calls = self._web.endpoints.principal
 
         async def find(scope: Scope) -> Principal:
-            return await self._web.required(scope, recent=recent, scopes=needed)
+            return await who_calls(view_of(scope), recent, needed)
 
         return Dependency(find, openapi.marker(scopes=needed))
 

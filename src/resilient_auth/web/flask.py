@@ -17,7 +17,7 @@ from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
 from resilient_auth.web import installed
-from resilient_auth.web.credentials import PlainAuthenticate
+from resilient_auth.web.credentials import PlainAuthenticate, is_async
 from resilient_auth.web.wire import needed_scopes
 from resilient_auth.web.wsgi import headers_of, respond
 from resilient_auth.web.wsgi_auth import WsgiAuth, below, require_prefix
@@ -116,11 +116,14 @@ class FlaskAuth:
             if not callable(view):
                 raise ConfigError("Write @web.required(), with parentheses.")
 
+            awaited = is_async(view)
+
             @functools.wraps(view)
             def guarded(*args: Any, **kwargs: Any) -> Any:
                 environ = request.environ
                 g.principal = self._web.required(environ, recent=recent, scopes=needed)
-                return current_app.ensure_sync(view)(*args, **kwargs)
+                called = current_app.ensure_sync(view) if awaited else view
+                return called(*args, **kwargs)
 
             installed.guard(guarded)
             return guarded  # type: ignore[return-value]  # a view like the one given

@@ -24,6 +24,7 @@ from resilient_auth.web.asgi import (
     Wrap,
     raw_headers,
     send_answer,
+    view_of,
 )
 from resilient_auth.web.asgi_auth import AsgiAdapter, AsgiAuth
 from resilient_auth.web.credentials import is_async
@@ -90,11 +91,12 @@ class StarletteAuth(AsgiAdapter):
                 "HTTPEndpoint's method call `await web.principal(request)`."
             )
         awaited = is_async(endpoint)
+        who_calls = self._web.endpoints.principal
 
         @functools.wraps(endpoint)
         async def guarded(request: Request) -> Any:
-            request.state.principal = await self._web.required(
-                request.scope, recent=recent, scopes=scopes
+            request.state.principal = await who_calls(
+                view_of(request.scope), recent, scopes
             )
             if awaited:
                 return await endpoint(request)

@@ -42,16 +42,19 @@ class SyncEndpoints:
         """Answer *view*, whose path is relative to the mount; refusals included."""
         return run(self._awaited.handle(view))
 
-    def principal(self, view: RequestView) -> Principal:
-        """Return who calls; raises `Refused` for nobody and for a forged call."""
-        return run(self._awaited.principal(view))
+    def principal(
+        self,
+        view: RequestView,
+        recent: int | None = None,
+        scopes: Collection[str] = (),
+    ) -> Principal:
+        """
+        Return who calls, if *scopes* are held and the login is *recent* enough.
+
+        Raises `Refused` for nobody, for a forged call, and for who may not.
+        """
+        return run(self._awaited.principal(view, recent, scopes))
 
     def optional(self, view: RequestView) -> Principal | None:
         """Return who calls, None if no credential came; a bad one raises `Refused`."""
         return run(self._awaited.optional(view))
-
-    def required(
-        self, view: RequestView, *, recent: int | None, scopes: Collection[str]
-    ) -> Principal:
-        """Return who calls, if *scopes* are held and the login is *recent* enough."""
-        return run(self._awaited.required(view, recent=recent, scopes=scopes))

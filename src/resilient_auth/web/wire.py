@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from resilient_auth.auth.shell import Principal, Tokens
 from resilient_auth.core.cookies import read_cookies
@@ -16,17 +16,19 @@ from resilient_auth.errors import ConfigError, Refused
 MAX_BODY = 16_384  # bytes; our own endpoints need no more
 MAX_PASSWORD = 1024  # bytes; bounds the work of a hash (ASVS 6.2.9: 64 at least)
 
-_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)")
 _VARY = "Origin, Cookie"
 _QUERY_TOKEN = re.compile(rb"(?:^|&)(?:access_token|refresh_token)=")
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """An access token, and whether the browser added it by itself."""
 
     token: str
     from_cookie: bool
+
+    def __repr__(self) -> str:
+        """Say where it came from; the token is a secret."""
+        return f"Credential(from_cookie={self.from_cookie})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,13 @@ def cookies_of(view: RequestView, site: Deployment) -> dict[str, str]:
     Origin that is allowed: no CORS and no CSRF token stands between a socket and a
     foreign page.
     """
-    if not site.uses_cookies:
+    # HTTP/2 may split the header (RFC 9113 §8.2.3).
+    headers = view.values(b"cookie")
+    if not headers or not site.uses_cookies:
         return {}
     if view.is_socket and not site.cors.allows(view.value(b"origin")):
         return {}
-    # HTTP/2 may split the header (RFC 9113 §8.2.3).
-    headers = view.values(b"cookie")
-    return (
-        read_cookies("; ".join(headers), ours=site.cookies.names()) if headers else {}
-    )
+    return read_cookies("; ".join(headers), ours=site.cookies.names())
 
 
 def find_credential(view: RequestView, site: Deployment) -> Credential | None:
@@ -70,18 +70,16 @@ def find_credential(view: RequestView, site: Deployment) -> Credential | None:
     refuse_query_token(view)
     cookie = cookies_of(view, site).get(site.cookies.access.name)
     bearer = _bearer(view)
-    if bearer is not None and cookie is not None and bearer != cookie:
+    if bearer is None:
+        return None if cookie is None else Credential(cookie, from_cookie=True)
+    if cookie is not None and bearer != cookie:
         raise Refused("token_invalid", reason="header and cookie disagree")
-    if bearer is not None:
-        return Credential(bearer, from_cookie=False)
-    if cookie is not None:
-        return Credential(cookie, from_cookie=True)
-    return None
+    return Credential(bearer, from_cookie=False)
 
 
 def refuse_query_token(view: RequestView) -> None:
     """Refuse a token in the query string, which ends in logs and in Referer headers."""
-    if _QUERY_TOKEN.search(view.query):
+    if view.query and _QUERY_TOKEN.search(view.query):
         raise Refused("token_invalid", reason="a token in the query string")
 
 
@@ -145,8 +143,6 @@ def needed_scopes(scopes: Iterable[str]) -> frozenset[str]:
 
 def require_scopes(who: Principal, scopes: Collection[str]) -> None:
     """Raise `Refused` ``permission_denied`` unless the claim ``scope`` has them all."""
-    if not scopes:
-        return
     held = _scopes_of(who)
     missing = sorted(each for each in scopes if each not in held)
     if missing:
@@ -287,10 +283,11 @@ def _bearer(view: RequestView) -> str | None:
     values = view.values(b"authorization")
     if not values:
         return None
-    match = _BEARER.fullmatch(values[0]) if len(values) == 1 else None
-    if match is None:
+    scheme, _, token = values[0].partition(" ")
+    # Which characters a token has is the verifier's affair, which refuses the others.
+    if len(values) > 1 or scheme.lower() != "bearer" or not token:
         raise Refused("token_invalid", reason="Authorization is not one Bearer token")
-    return match[1]
+    return token.lstrip(" ")
 
 
 def _invalid(detail: str) -> Refused:

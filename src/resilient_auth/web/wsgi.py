@@ -13,7 +13,7 @@ of our answer, and is logged there once.
 import functools
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
@@ -37,6 +37,7 @@ _ID = "resilient_auth.request_id"  # in the environ, where no client can write
 _PIECE = 65_536  # bytes that are read of a body at once
 _MAX_DRAINED = 8_000_000  # bytes of a refused body that are read and dropped
 _DRAIN_SECONDS = 2.0
+_UNPREFIXED = ("CONTENT_TYPE", "CONTENT_LENGTH")  # the headers without HTTP_
 _MAX_DIGITS = 18  # of a Content-Length
 
 
@@ -56,19 +57,21 @@ class Wrap:
         """Serve one request."""
         # A wrap around this one, of an application that mounts ours, has chosen it.
         request_id = environ.setdefault(_ID, secrets.token_hex(8))
-        view = view_of(environ)
+        method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN", "")
+        cors = self._site.cors
         ours = [("X-Request-ID", request_id)]
-        with _known_as(request_id):
-            if is_preflight(view):
-                answer = preflight(view, self._site.cors, self._refusals)
-                return _Outlet(start_response, view, ours).answer(answer)
-            cors = self._site.cors.actual(view.value(b"origin"))
-            outlet = _Outlet(start_response, view, [*cors, *ours])
-            return self._serve(environ, view, outlet)
+        token = events.request_id.set(request_id)
+        try:
+            if method == "OPTIONS" and is_preflight(view := view_of(environ)):
+                answer = preflight(view, cors, self._refusals)
+                return _Outlet(start_response, method, ours).answer(answer)
+            outlet = _Outlet(start_response, method, [*cors.actual(origin), *ours])
+            return self._serve(environ, outlet)
+        finally:
+            events.request_id.reset(token)
 
-    def _serve(
-        self, environ: WSGIEnvironment, view: RequestView, outlet: "_Outlet"
-    ) -> Iterable[bytes]:
+    def _serve(self, environ: WSGIEnvironment, outlet: "_Outlet") -> Iterable[bytes]:
+        asked = dict(environ)  # the application may write into its own
         body: Iterable[bytes] = ()
         try:
             body = self._app(environ, outlet.start)
@@ -79,28 +82,31 @@ class Wrap:
             _close(body)
             if outlet.is_open:
                 raise
-            return outlet.answer(self._refusals.answer(view, error))
+            return outlet.answer(self._refusals.answer(view_of(asked), error))
         except Exception as error:
             _close(body)
-            answer = self._refusals.failure(view, error)
+            answer = self._failed(asked, error)
             if outlet.is_open:
                 raise
             return outlet.answer(answer, error)
-        if view.method == "HEAD":
+        if outlet.is_head:
             _close(body)
             return ()
-        failed = functools.partial(self._refusals.failure, view)
+        failed = functools.partial(self._failed, asked)
         return _Body(first, pieces, body, failed)
+
+    def _failed(self, asked: WSGIEnvironment, error: Exception) -> Answer:
+        return self._refusals.failure(view_of(asked), error)
 
 
 class _Outlet:
     """The way out of one answer: adds headers, and opens as late as it can."""
 
     def __init__(
-        self, start_response: StartResponse, view: RequestView, ours: Headers
+        self, start_response: StartResponse, method: str, ours: Headers
     ) -> None:
         self._start_response = start_response
-        self._is_head = view.method == "HEAD"
+        self.is_head: bool = method == "HEAD"
         self._ours = ours
         self._names = {name.lower() for name, _ in ours}
         self._said: tuple[str, Headers] | None = None
@@ -125,7 +131,7 @@ class _Outlet:
     def write(self, data: bytes) -> None:
         """Send *data* at once, as PEP 3333 still allows."""
         write = self.open()
-        if data and not self._is_head:
+        if data and not self.is_head:
             write(data)
 
     def open(self) -> Write:
@@ -141,12 +147,18 @@ class _Outlet:
         self._said = None
         self.start(status_of(answer), headers_of(answer))
         self.open()
-        body = [] if self._is_head else [answer.body]
+        body = [] if self.is_head else [answer.body]
         return body if error is None else _then(body, error)
 
     def _with_ours(self, headers: Headers) -> Headers:
-        others = [each for each in headers if each[0].lower() not in self._names]
-        if not any(_varies_by_origin(*each) for each in [*others, *self._ours]):
+        others = []
+        varies = False
+        for each in headers:
+            name = each[0].lower()
+            if name not in self._names:
+                others.append(each)
+                varies = varies or (name == "vary" and _names_origin(each[1]))
+        if not varies:
             others.append(("Vary", "Origin"))
         return [*others, *self._ours]
 
@@ -174,19 +186,24 @@ class _Body:
         first, self._first = self._first, b""
         if first:
             return first
-        with _known_as(self._request_id):
-            try:
-                return next(self._rest)
-            except (StopIteration, AnswerError):
-                raise
-            except Exception as error:
-                self._failed(error)
-                raise
+        token = events.request_id.set(self._request_id)
+        try:
+            return next(self._rest)
+        except (StopIteration, AnswerError):
+            raise
+        except Exception as error:
+            self._failed(error)
+            raise
+        finally:
+            events.request_id.reset(token)
 
     def close(self) -> None:
         """Close what the application returned (PEP 3333)."""
-        with _known_as(self._request_id):
+        token = events.request_id.set(self._request_id)
+        try:
             _close(self._returned)
+        finally:
+            events.request_id.reset(token)
 
 
 # ------------------------------------------------------------------ values
@@ -197,7 +214,11 @@ def view_of(environ: WSGIEnvironment) -> RequestView:
     return RequestView(
         method=environ["REQUEST_METHOD"],
         path=path_of(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")),
-        headers=list(_headers(environ)),
+        headers=[
+            (_name(key), value.encode("latin-1", "replace"))
+            for key, value in environ.items()
+            if key[:5] == "HTTP_" or (value and key in _UNPREFIXED)
+        ],
         query=environ.get("QUERY_STRING", "").encode("latin-1", "replace"),
         peer=environ.get("REMOTE_ADDR") or "",
     )
@@ -205,6 +226,8 @@ def view_of(environ: WSGIEnvironment) -> RequestView:
 
 def path_of(text: str) -> str:
     """Return a path as text; WSGI gives its bytes as if they were latin-1."""
+    if text.isascii():
+        return text
     return text.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
@@ -280,17 +303,10 @@ def _drain(stream: Any, length: int | None) -> None:
         left -= len(piece)
 
 
-def _headers(environ: WSGIEnvironment) -> Iterator[tuple[bytes, bytes]]:
-    for key, value in environ.items():
-        if key.startswith("HTTP_"):
-            yield _name(key[5:]), value.encode("latin-1", "replace")
-        elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
-            yield _name(key), value.encode("latin-1", "replace")
-
-
 @functools.lru_cache(maxsize=256)
 def _name(key: str) -> bytes:
-    return key.replace("_", "-").lower().encode("latin-1", "replace")
+    name = key.removeprefix("HTTP_").replace("_", "-").lower()
+    return name.encode("latin-1", "replace")
 
 
 def _close(body: Iterable[bytes]) -> None:
@@ -299,20 +315,10 @@ def _close(body: Iterable[bytes]) -> None:
         close()
 
 
-def _varies_by_origin(name: str, value: str) -> bool:
-    words = (word.strip() for word in value.lower().split(","))
-    return name.lower() == "vary" and "origin" in words
+def _names_origin(vary: str) -> bool:
+    return "origin" in (word.strip() for word in vary.lower().split(","))
 
 
 def _then(body: Sequence[bytes], error: Exception) -> Iterator[bytes]:
     yield from body
     raise error
-
-
-@contextmanager
-def _known_as(request_id: str) -> Iterator[None]:
-    token = events.request_id.set(request_id)
-    try:
-        yield
-    finally:
-        events.request_id.reset(token)

@@ -93,9 +93,8 @@ class WsgiAuth:
         *recent* is the most seconds since they proved who they are (else
         ``step_up_required``); *scopes* must all stand in the claim ``scope``.
         """
-        return self._endpoints.required(
-            view_of(environ), recent=recent, scopes=needed_scopes(scopes)
-        )
+        needed = needed_scopes(scopes)
+        return self._endpoints.principal(view_of(environ), recent, needed)
 
     # ------------------------------------------------------------------ for adapters
 
