@@ -17,9 +17,14 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks, each read by one call."""
+    """The machine's own clocks."""
 
     __slots__ = ()
 
-    time: staticmethod[[], float] = staticmethod(time)
-    monotonic: staticmethod[[], float] = staticmethod(monotonic)
+    def time(self) -> float:
+        """Return Unix seconds UTC."""
+        return time()
+
+    def monotonic(self) -> float:
+        """Return seconds since an unknown instant."""
+        return monotonic()
