@@ -202,7 +202,7 @@ TABLE: tuple[tuple[Callable[..., object], dict[str, Any], dict[str, Any]], ...] 
             "backoff": (),
             "retry_after_cap": NUMBERS,
             "budget": (None,),
-            "trip": (),
+            "trip": (None,),
             "open_for": (5, 1.5),
             "probes": (5,),
             "timeouts": (None,),

@@ -212,6 +212,32 @@ class CallFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SdkRetriesOn(Event):
+    """The SDK behind *key* retries by itself, up to or at least *retries* times."""
+
+    key: str
+    retries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FellBack(Event):
+    """A rung of a ladder was left for the next, because of *kind*."""
+
+    rung: str
+    to: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamResumed(Event):
+    """A stream of *rung* broke after its first content; *by* goes on with it."""
+
+    rung: str
+    by: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryBudgetSpent(Event):
     """A retry was due, but too many calls are retries already."""
 

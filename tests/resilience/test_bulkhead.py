@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from resilient_auth.errors import BulkheadFull
-from resilient_auth.resilience.bulkhead import Slots
+from resilient_auth.resilience.bulkhead import Slots, _Task
 from resilient_auth.resilience.policy import Bulkhead
 
 PATIENT = 60.0
@@ -28,7 +28,7 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
     async def work() -> None:
         """Hold a slot for a moment."""
         nonlocal running, most
-        await slots.acquire()
+        await slots.aacquire()
         running += 1
         most = max(most, running)
         await asyncio.sleep(0)
@@ -43,11 +43,11 @@ async def test_no_more_than_the_limit_run_at_once() -> None:
 async def test_the_queue_is_bounded() -> None:
     """Waiting costs memory too; beyond the queue the answer is no, at once."""
     slots = Slots("k", Bulkhead(1, queue=1, wait=PATIENT))
-    await slots.acquire()
-    waiting = asyncio.create_task(slots.acquire())
+    await slots.aacquire()
+    waiting = asyncio.create_task(slots.aacquire())
     await settle()
     with pytest.raises(BulkheadFull):
-        await slots.acquire()
+        await slots.aacquire()
     slots.release()
     await waiting
     slots.release()
@@ -59,10 +59,10 @@ async def test_the_queue_is_bounded() -> None:
 async def test_nobody_waits_longer_than_allowed(left: float | None) -> None:
     """Neither than the policy's limit, nor than the caller's deadline."""
     slots = Slots("k", Bulkhead(1, queue=5, wait=0.002 if left is None else PATIENT))
-    await slots.acquire()
+    await slots.aacquire()
 
     with pytest.raises(BulkheadFull):
-        await slots.acquire(left=left)
+        await slots.aacquire(left=left)
     slots.release()
     assert slots.taken == 0
 
@@ -74,12 +74,12 @@ async def test_the_longest_waiting_goes_first() -> None:
 
     async def work(number: int) -> None:
         """Write down when it was its turn."""
-        await slots.acquire()
+        await slots.aacquire()
         order.append(number)
         await asyncio.sleep(0)
         slots.release()
 
-    await slots.acquire()
+    await slots.aacquire()
     tasks = [asyncio.create_task(work(n)) for n in range(4)]
     await settle()
     slots.release()
@@ -92,8 +92,8 @@ async def test_the_longest_waiting_goes_first() -> None:
 async def test_one_cancelled_as_it_is_given_a_slot_passes_it_on() -> None:
     """The slot was its own already, and would otherwise be lost for ever."""
     slots = Slots("k", Bulkhead(1, queue=5, wait=PATIENT))
-    await slots.acquire()
-    first, second = (asyncio.create_task(slots.acquire()) for _ in range(2))
+    await slots.aacquire()
+    first, second = (asyncio.create_task(slots.aacquire()) for _ in range(2))
     await settle()
     slots.release()
     first.cancel()
@@ -108,8 +108,8 @@ async def test_one_cancelled_as_it_is_given_a_slot_passes_it_on() -> None:
 async def test_one_whose_time_runs_out_as_it_is_given_a_slot_keeps_it() -> None:
     """To refuse it now would waste the slot and the wait."""
     slots = Slots("k", Bulkhead(1, queue=5, wait=0.02))
-    await slots.acquire()
-    waiting = asyncio.create_task(slots.acquire())
+    await slots.aacquire()
+    waiting = asyncio.create_task(slots.aacquire())
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
     deadline = loop.time() + 0.05
@@ -129,7 +129,7 @@ def test_a_slot_is_handed_over_between_event_loops() -> None:
 
     async def hold() -> None:
         """Hold the slot until another loop waits for it."""
-        await slots.acquire()
+        await slots.aacquire()
         other = threading.Thread(target=lambda: asyncio.run(wait()))
         other.start()
         await asyncio.to_thread(queued.wait, 10)
@@ -138,7 +138,7 @@ def test_a_slot_is_handed_over_between_event_loops() -> None:
 
     async def wait() -> None:
         """Wait for the slot in a loop of its own."""
-        task = asyncio.create_task(slots.acquire())
+        task = asyncio.create_task(slots.aacquire())
         await settle()
         queued.set()
         await task
@@ -156,7 +156,7 @@ def test_a_waiter_whose_loop_is_gone_is_passed_over() -> None:
 
     async def come() -> None:
         """Take the slot, or queue for it and go."""
-        slots._take_or_queue()
+        slots._take_or_queue(_Task)
 
     asyncio.run(come())
     asyncio.run(come())
@@ -178,7 +178,7 @@ def test_no_cancellation_loses_a_slot(cancelled: set[int], pauses: list[int]) ->
 
         async def work() -> None:
             """Hold a slot for a moment."""
-            await slots.acquire()
+            await slots.aacquire()
             try:
                 await asyncio.sleep(0)
             finally:

@@ -577,7 +577,7 @@ async def test_testing_may_sleep_for_real() -> None:
         """Write the wait down."""
         slept.append(seconds)
 
-    llm._sleep = sleep
+    llm._asleep = sleep
     with llm.testing(sleep=True):
         await refuse(llm(down))
 

@@ -237,7 +237,7 @@ async def test_a_circuit_opened_meanwhile_ends_it_with_the_real_error(
         """Let somebody open the circuit during the wait."""
         llm.open(seconds=5.0)
 
-    llm._sleep = opened_meanwhile
+    llm._asleep = opened_meanwhile
     with pytest.raises(Said) as caught:
         await call()
 
@@ -407,9 +407,9 @@ async def test_a_full_bulkhead_on_a_later_attempt_tells_the_real_error(
 
     async def taken_meanwhile(_: float) -> None:
         """Let somebody take the slot during the wait."""
-        await slots.acquire()
+        await slots.aacquire()
 
-    llm._sleep = taken_meanwhile
+    llm._asleep = taken_meanwhile
     with pytest.raises(Said):
         await call()
 
@@ -449,7 +449,7 @@ def test_awaitables_are_never_taken_for_results() -> None:
         yield 1
 
     with pytest.raises(ConfigError, match="async def"):
-        llm(plain)  # type: ignore[arg-type]
+        llm(plain)()
     for fn in (generator, stream):
         with pytest.raises(ConfigError, match=r"\.stream\("):
             llm(fn)

@@ -25,7 +25,7 @@ from resilient_auth.resilience.policy import (
     Timeouts,
     Trip,
 )
-from resilient_auth.resilience.stream import HELD
+from resilient_auth.resilience.transcript import HELD
 from resilient_auth.testing.clock import FrozenClock
 
 END = "<end>"
@@ -671,7 +671,7 @@ async def test_a_broken_stream_keeps_no_prompt_alive(make: Any) -> None:
         gc.enable()
 
 
-def test_only_async_generators_are_streams() -> None:
+def test_only_generators_are_streams() -> None:
     """And only the two ways of ending are known."""
     llm = Resilience("llm")
     decorate: Any = llm.stream(text=text_of, final=is_final)
@@ -680,12 +680,12 @@ def test_only_async_generators_are_streams() -> None:
         """Be a plain call."""
         return ""
 
-    def generator() -> Any:
-        """Be a plain generator."""
-        yield ""
+    def plain() -> str:
+        """Be a plain call, too."""
+        return ""
 
-    for fn in (call, generator):
-        with pytest.raises(ConfigError, match="async generator"):
+    for fn in (call, plain):
+        with pytest.raises(ConfigError, match="is no generator"):
             decorate(fn)
     with pytest.raises(ConfigError):
         llm.stream(text=text_of, final=is_final, terminal="maybe")  # type: ignore[arg-type]

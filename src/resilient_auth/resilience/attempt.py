@@ -4,15 +4,20 @@ How does one attempt run? Slot, admission, time limit, call, verdict, record: in
 An attempt returns what the call returned, or a `Failure`. It raises only what is not an
 outcome of the call: our own rejections, and cancellations. Its slot and its ticket are
 given back on every way out, exactly once.
+
+The twins differ in one thing. A task is cut short when its time is up; a thread cannot
+be, so that a plain ``def`` is given its limit as a `Deadline`, to hand to its client.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from asyncio import Future, Task
+from collections.abc import Callable, Coroutine, Mapping
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeVar
 
-from resilient_auth.errors import DeadlineExceeded, UnusableAnswer
+from resilient_auth.errors import ConfigError, DeadlineExceeded, UnusableAnswer
 from resilient_auth.resilience.alarm import Alarm
+from resilient_auth.resilience.breaker import Ticket
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
 from resilient_auth.resilience.verdict import KINDS, Verdict, classify
@@ -22,13 +27,17 @@ Work = Callable[..., Coroutine[Any, Any, T]]
 Check = Callable[[Any], Verdict | None]
 
 _CANCELLED = KINDS["cancelled"]
+#: What a call returns that has not begun: to count it as a success would be a lie.
+_UNBEGUN: frozenset[type] = frozenset(
+    {CoroutineType, GeneratorType, AsyncGeneratorType, Task, Future}
+)
 
 
-async def attempt(
+def attempt(
     lane: Lane,
     deadline: Deadline | None,
     check: Check,
-    work: Work[T],
+    work: Callable[..., T],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> T | Failure:
@@ -37,35 +46,26 @@ async def attempt(
     started = now()
     ticket = breaker.admit()
     try:
-        result = await work(*args, **kwargs)
+        result = work(*args, **kwargs)
+        if type(result) in _UNBEGUN:
+            _refuse_unbegun(result)
         fault = check(result)
     except Exception as error:  # noqa: BLE001 - judged here, raised when all is over
         # No local may hold the failure: the error's traceback knows this frame, and
         # the cycle would keep the arguments, a whole prompt, until a collection.
-        return lane.fail(
-            ticket,
-            Failure(error, classify(error)),
-            elapsed=now() - started,
-            fair_share=lane.fair_share,
-            deadline=deadline,
-        )
+        return _failed(lane, ticket, error, classify(error), now() - started, deadline)
     except BaseException:
         breaker.fail(ticket, _CANCELLED)
         raise
     elapsed = now() - started
     if fault is not None:
-        return lane.fail(
-            ticket,
-            Failure(UnusableAnswer(fault.kind), fault),
-            elapsed=elapsed,
-            fair_share=lane.fair_share,
-            deadline=deadline,
-        )
+        unusable = UnusableAnswer(fault.kind)
+        return _failed(lane, ticket, unusable, fault, elapsed, deadline)
     breaker.succeed(ticket, slow=elapsed > lane.slow_after)
     return result
 
 
-async def bounded_attempt(
+async def aattempt(
     lane: Lane,
     deadline: Deadline | None,
     check: Check,
@@ -73,14 +73,64 @@ async def bounded_attempt(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> T | Failure:
-    """Run `attempt` in a slot of the bulkhead and under its time limit."""
-    await lane.acquire(deadline)
+    """Do the same with a call that is awaited."""
+    now, breaker = lane.now, lane.breaker
+    started = now()
+    ticket = breaker.admit()
+    try:
+        result = await work(*args, **kwargs)
+        if type(result) in _UNBEGUN:
+            _refuse_unbegun(result)
+        fault = check(result)
+    except Exception as error:  # noqa: BLE001 - as above
+        return _failed(lane, ticket, error, classify(error), now() - started, deadline)
+    except BaseException:
+        breaker.fail(ticket, _CANCELLED)
+        raise
+    elapsed = now() - started
+    if fault is not None:
+        unusable = UnusableAnswer(fault.kind)
+        return _failed(lane, ticket, unusable, fault, elapsed, deadline)
+    breaker.succeed(ticket, slow=elapsed > lane.slow_after)
+    return result
+
+
+def bounded_attempt(
+    lane: Lane,
+    deadline: Deadline | None,
+    check: Check,
+    work: Callable[..., T],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> T | Failure:
+    """Run `attempt` in a slot of the bulkhead, its time limit being the deadline."""
+    lane.acquire(deadline)
+    try:
+        limit, _, _ = time_limit(lane, deadline)
+        if limit is None:
+            return attempt(lane, deadline, check, work, args, kwargs)
+        with Deadline(limit, clock=lane.clock):
+            return attempt(lane, deadline, check, work, args, kwargs)
+    finally:
+        lane.release()
+
+
+async def abounded_attempt(
+    lane: Lane,
+    deadline: Deadline | None,
+    check: Check,
+    work: Work[T],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> T | Failure:
+    """Run `aattempt` in a slot of the bulkhead, and cut it short at its time limit."""
+    await lane.aacquire(deadline)
     try:
         limit, what, allowed = time_limit(lane, deadline)
         if limit is None:
-            return await attempt(lane, deadline, check, work, args, kwargs)
+            return await aattempt(lane, deadline, check, work, args, kwargs)
         timed_args = (limit, what, allowed, work, args, kwargs)
-        return await attempt(lane, deadline, check, timed, timed_args, {})
+        return await aattempt(lane, deadline, check, timed, timed_args, {})
     finally:
         lane.release()
 
@@ -126,46 +176,28 @@ async def timed(
     return result
 
 
-@asynccontextmanager
-async def guarded_block(lane: Lane, deadline: Deadline | None) -> AsyncIterator[None]:
-    """Hold slot, ticket and time limit around a block, which cannot be run again."""
-    await lane.acquire(deadline)
-    try:
-        limits = time_limit(lane, deadline)
-        started = lane.now()
-        ticket = lane.breaker.admit()
-        try:
-            async with _limited(*limits):
-                yield
-        except Exception as error:
-            failure = lane.fail(
-                ticket,
-                Failure(error, classify(error)),
-                elapsed=lane.now() - started,
-                fair_share=lane.fair_share,
-                deadline=deadline,
-            )
-            lane.give_up(failure.verdict, attempts=1, why="not_retryable")
-            del failure  # its error is raised, and knows this frame
-            raise
-        except BaseException:
-            lane.breaker.fail(ticket, _CANCELLED)
-            raise
-        lane.breaker.succeed(ticket, slow=lane.now() - started > lane.slow_after)
-    finally:
-        lane.release()
+def _failed(
+    lane: Lane,
+    ticket: Ticket,
+    error: Exception,
+    verdict: Verdict,
+    elapsed: float,
+    deadline: Deadline | None,
+) -> Failure:
+    """Record a failed attempt; the error's traceback does not know this frame."""
+    return lane.fail(
+        ticket,
+        Failure(error, verdict),
+        elapsed=elapsed,
+        fair_share=lane.fair_share,
+        deadline=deadline,
+    )
 
 
-@asynccontextmanager
-async def _limited(
-    limit: float | None, what: str, allowed: float
-) -> AsyncIterator[None]:
-    """Bound a block as `timed` bounds a call."""
-    timer = asyncio.timeout(limit)
-    try:
-        async with timer:
-            yield
-    except TimeoutError as error:
-        if not timer.expired():
-            raise
-        raise DeadlineExceeded(what, allowed) from error
+def _refuse_unbegun(result: object) -> None:
+    if isinstance(result, CoroutineType):
+        result.close()  # nobody will await it
+    raise ConfigError(
+        f"The guarded function returned a {type(result).__name__}, whose work has not "
+        "begun: guard the `async def` itself, or its generator with .stream(…)."
+    )

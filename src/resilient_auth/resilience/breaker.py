@@ -54,7 +54,7 @@ from resilient_auth.events import (
     Listener,
     tell,
 )
-from resilient_auth.resilience.policy import Policy
+from resilient_auth.resilience.policy import Policy, Trip
 from resilient_auth.resilience.tally import Tally
 from resilient_auth.resilience.verdict import Verdict
 from resilient_auth.resilience.window import Window
@@ -66,6 +66,7 @@ CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
 FOREVER = 100 * 365 * 86_400.0
 
 _JITTER = 0.1
+_NO_TRIP = Trip(slow_after=None)  # the circuit opens by hand alone
 _SOON = 1.0  # what to tell who is rejected while probes are out
 
 
@@ -115,6 +116,7 @@ class Breaker:
         "_seconds",
         "_state",
         "_storage",
+        "_trip",
         "_until",
         "_untold",
         "_window",
@@ -135,7 +137,8 @@ class Breaker:
         self._listeners = listeners
         self._roll = roll
         self._lock = threading.RLock()
-        self._window = Window(policy.trip)
+        self._trip = policy.trip or _NO_TRIP
+        self._window = Window(self._trip)
         self._storage = _Storage(self._window)
         self._machine = pybreaker.CircuitBreaker(
             fail_max=1,  # `_Storage.counter` is 1 when the window is bad
@@ -209,6 +212,13 @@ class Breaker:
             if self._state is not CLOSED:
                 self._machine.close()
         self._tell()
+
+    def require(self) -> None:
+        """Raise `CircuitOpen` if a call would be rejected now; takes no permit."""
+        if self._state is OPEN:
+            left = self._until - self._clock.monotonic()
+            if left > 0:
+                raise CircuitOpen(self._key, left)
 
     @property
     def refusing(self) -> bool:
@@ -284,6 +294,8 @@ class Breaker:
 
     def _count_failure(self, verdict: Verdict, *, open_for: float | None) -> None:
         """Count a failure of this epoch, if it trips at all."""
+        if self._trip is _NO_TRIP:
+            return
         if verdict.opens or open_for is not None:
             self._window.put(1, 0)
             self._open(verdict.kind, self._told(open_for))
@@ -323,7 +335,7 @@ class Breaker:
             )
         elif self._state is CLOSED:
             self._openings = 0
-            self._window = self._storage.window = Window(self._policy.trip)
+            self._window = self._storage.window = Window(self._trip)
             event = BreakerClosed(at=at, key=self._key)
         else:
             event = BreakerHalfOpened(at=at, key=self._key)

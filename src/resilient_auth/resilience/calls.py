@@ -8,23 +8,17 @@ attempt is admitted and recorded, and a call that waits for a slot holds no perm
 
 import asyncio
 import functools
-import inspect
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Callable,
-    Coroutine,
+    Generator,
     Iterable,
     Iterator,
 )
-from contextlib import (
-    AbstractContextManager,
-    asynccontextmanager,
-    contextmanager,
-    nullcontext,
-)
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import arguments
@@ -34,12 +28,15 @@ from resilient_auth.events import Listener
 from resilient_auth.resilience.attempt import (
     Check,
     Work,
+    aattempt,
+    abounded_attempt,
     attempt,
     bounded_attempt,
-    guarded_block,
 )
 from resilient_auth.resilience.breaker import Circuit
 from resilient_auth.resilience.deadline import Deadline
+from resilient_auth.resilience.functions import kind_of, mark, marked, name_of
+from resilient_auth.resilience.guard import Guard
 from resilient_auth.resilience.lane import Failure, Lane, Lanes
 from resilient_auth.resilience.policy import (
     Backoff,
@@ -50,8 +47,16 @@ from resilient_auth.resilience.policy import (
     Trip,
 )
 from resilient_auth.resilience.results import answered
-from resilient_auth.resilience.retry import Course, Sleep, recover
-from resilient_auth.resilience.stream import Reading, Shape, open_reading
+from resilient_auth.resilience.retry import (
+    AsyncSleep,
+    Course,
+    Sleep,
+    arecover,
+    recover,
+)
+from resilient_auth.resilience.sdk import SdkRetries
+from resilient_auth.resilience.stream import aopen_reading, open_reading
+from resilient_auth.resilience.transcript import Shape
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,7 +92,7 @@ class Resilience:
         backoff: Backoff = Backoff(),  # noqa: B008 - frozen, as are those below
         retry_after_cap: float = 30.0,
         budget: RetryBudget | None = RetryBudget(),  # noqa: B008
-        trip: Trip = Trip(),  # noqa: B008
+        trip: Trip | None = Trip(),  # noqa: B008
         open_for: float = 15.0,
         open_for_max: float = 120.0,
         probes: int = 2,
@@ -119,33 +124,35 @@ class Resilience:
             raise ConfigError(f"check takes a callable, not {described(self._check)}.")
         self._listeners = arguments.listeners_of(listeners)
         self._clock: Clock = SystemClock()
-        self._sleep: Sleep = asyncio.sleep
+        self._sleep: Sleep = time.sleep
+        self._asleep: AsyncSleep = asyncio.sleep
+        self._sdk = SdkRetries(self.name, self._listeners)
+        #: Whose circuits are used, if not this instance's own.
+        self._circuits: Lanes | None = None
         self._lanes = self._new_lanes()
 
-    def __call__(
-        self, fn: Callable[P, Coroutine[Any, Any, T]]
-    ) -> Callable[P, Coroutine[Any, Any, T]]:
+    def __call__(self, fn: Callable[P, T]) -> Callable[P, T]:
         """
-        Guard the ``async def`` *fn*: retry, break, bound and judge its calls.
+        Guard *fn*, a ``def`` or an ``async def``: retry, break, bound and judge it.
 
-        Raises `ConfigError` for a generator, which `stream` guards, and for a plain
-        ``def``.
+        The signature stays. An ``async def`` is cut short when its time is up; a plain
+        ``def`` cannot be, so hand ``Deadline.left()`` to the client it calls. Raises
+        `ConfigError` for a generator, which `stream` guards, and for a function that
+        is guarded already.
         """
-        _refuse_what_is_not_async(fn)
-        check, bare = self._check, self.policy.bare
-
-        @functools.wraps(fn)
-        async def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-            lane = self._lane_of(args, kwargs)
-            if not bare or Deadline.current() is not None:
-                return await self._bounded_call(lane, fn, args, kwargs)
-            # Nothing bounds this call, so that it pays for nothing else.
-            outcome = await attempt(lane, None, check, fn, args, kwargs)
-            if not isinstance(outcome, Failure):
-                return outcome
-            again = functools.partial(attempt, lane, None, check, fn, args, kwargs)
-            return await self._recover(outcome, again, lane, None)
-
+        self._refuse_guarded(fn)
+        match kind_of(fn):
+            case "call":
+                guarded: Callable[..., Any] = self._guarded(fn)
+            case "async call":
+                guarded = self._aguarded(cast("Work[Any]", fn))
+            case _:
+                raise ConfigError(
+                    f"{name_of(fn)} is a generator: guard it with "
+                    ".stream(text=…, final=…)."
+                )
+        mark(guarded, self, fn)
+        self._sdk.look(fn, self._clock)
         return guarded
 
     def stream(
@@ -154,11 +161,9 @@ class Resilience:
         text: Callable[[Any], object],
         final: Callable[[Any], object],
         terminal: Literal["strict", "eof_ok"] = "strict",
-    ) -> Callable[
-        [Callable[P, AsyncIterator[Item]]], Callable[P, AsyncGenerator[Item, None]]
-    ]:
+    ) -> "StreamDecorator":
         """
-        Guard an async generator whose items are the pieces of one answer.
+        Guard a generator or async generator that yields the pieces of one answer.
 
         *text(item)* returns the text in an item, or anything true for other content (a
         tool call); *final(item)* says whether it is the terminal marker. Without the
@@ -167,43 +172,52 @@ class Resilience:
         handed on. The deadline is captured when the generator is called; nothing is
         sent before it is iterated.
 
-        Close the SDK's stream in *fn* with ``async with``, so that a consumer that goes
-        away frees the connection.
+        Close the SDK's stream in the generator with ``with`` or ``async with``, so that
+        a consumer that goes away frees the connection. A plain generator blocks while
+        it waits for the next item: give its client a read timeout.
         """
         if terminal not in ("strict", "eof_ok"):
             raise ConfigError(f'terminal is "strict" or "eof_ok", not {terminal!r}.')
+        for name, reader in (("text", text), ("final", final)):
+            if not callable(reader):
+                raise ConfigError(f"{name} takes a callable, not {described(reader)}.")
         shape = Shape(text=text, final=final, eof_ok=terminal == "eof_ok")
 
-        def decorate(
-            fn: Callable[P, AsyncIterator[Item]],
-        ) -> Callable[P, AsyncGenerator[Item, None]]:
-            if not inspect.isasyncgenfunction(fn):
-                raise ConfigError(
-                    f"{_name(fn)} is no async generator (`async def` with `yield`), "
-                    "which is what stream() supports."
-                )
+        def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
+            self._refuse_guarded(fn)
+            read: Callable[..., Any]
+            match kind_of(fn):
+                case "stream":
+                    read = self._read
+                case "async stream":
+                    read = self._aread
+                case _:
+                    raise ConfigError(
+                        f"{name_of(fn)} is no generator (a `def` or `async def` with "
+                        "`yield`), which is what stream() guards."
+                    )
 
             @functools.wraps(fn)
-            def opened(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Item, None]:
+            def opened(*args: Any, **kwargs: Any) -> Any:
                 start = functools.partial(fn, *args, **kwargs)
-                lane = self._lane_of(args, kwargs)
-                return self._read(lane, Deadline.current(), shape, start)
+                return read(
+                    self._lane_of(args, kwargs), Deadline.current(), shape, start
+                )
 
+            mark(opened, self, fn)
+            self._sdk.look(fn, self._clock)
             return opened
 
-        return decorate
+        return cast("StreamDecorator", decorate)
 
-    @asynccontextmanager
-    async def guard(self, key: str | None = None) -> AsyncIterator[None]:
+    def guard(self, key: str | None = None) -> Guard:
         """
-        Guard a block with everything but retries: ``async with llm.guard():``.
+        Guard a block with everything but retries: ``with`` or ``async with``.
 
         *key* is the circuit's, by default the instance's own.
         """
-        lane = self._lanes.get(self._named(key))
-        with self._scope(Deadline.current()) as deadline:
-            async with guarded_block(lane, deadline):
-                yield
+        outer = Deadline.current()
+        return Guard(self._lanes.get(self._named(key)), lambda: self._scope(outer))
 
     def snapshot(self) -> dict[str, Circuit]:
         """Return what each circuit looks like now, by key; may be called any time."""
@@ -231,50 +245,133 @@ class Resilience:
         Without *sleep* no wait between attempts is slept: the clock is advanced by it,
         if it can be. The time limits of attempts and streams stay the event loop's own.
         """
-        before = self._clock, self._sleep, self._lanes
+        before = self._clock, self._sleep, self._asleep, self._lanes, self._circuits
         self._clock = clock or self._clock
         if not sleep:
             self._sleep = functools.partial(_pass, self._clock)
+            self._asleep = functools.partial(_apass, self._clock)
+        self._circuits = None
         self._lanes = self._new_lanes()
         try:
             yield self
         finally:
-            self._clock, self._sleep, self._lanes = before
+            self._clock, self._sleep, self._asleep, self._lanes, self._circuits = before
 
     def __repr__(self) -> str:
         return f"<Resilience {self.name!r}>"
 
-    async def _bounded_call(
+    def _guarded(self, fn: Callable[P, T]) -> Callable[P, T]:
+        check, bare = self._check, self.policy.bare
+
+        @functools.wraps(fn)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+            lane = self._lane_of(args, kwargs)
+            if not bare or Deadline.current() is not None:
+                return self._bounded(lane, fn, args, kwargs)
+            # Nothing bounds this call, so that it pays for nothing else.
+            outcome = attempt(lane, None, check, fn, args, kwargs)
+            if not isinstance(outcome, Failure):
+                return outcome
+            again = functools.partial(attempt, lane, None, check, fn, args, kwargs)
+            course = self._course(outcome, lane, None, fn)
+            return recover(outcome, again, course, sleep=self._sleep)
+
+        return guarded
+
+    def _aguarded(self, fn: Work[T]) -> Work[T]:
+        check, bare = self._check, self.policy.bare
+
+        @functools.wraps(fn)
+        async def guarded(*args: Any, **kwargs: Any) -> T:
+            lane = self._lane_of(args, kwargs)
+            if not bare or Deadline.current() is not None:
+                return await self._abounded(lane, fn, args, kwargs)
+            outcome = await aattempt(lane, None, check, fn, args, kwargs)
+            if not isinstance(outcome, Failure):
+                return outcome
+            again = functools.partial(aattempt, lane, None, check, fn, args, kwargs)
+            course = self._course(outcome, lane, None, fn)
+            return await arecover(outcome, again, course, sleep=self._asleep)
+
+        return guarded
+
+    def _bounded(
         self,
         lane: Lane,
-        fn: Work[T],
+        fn: Callable[..., T],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> T:
-        """Make a call under a deadline, in a slot, with limited attempts."""
+        """Make a call under a deadline, in a slot."""
         with self._scope(Deadline.current()) as deadline:
-            check = self._check
-            outcome = await bounded_attempt(lane, deadline, check, fn, args, kwargs)
+            again = functools.partial(
+                bounded_attempt, lane, deadline, self._check, fn, args, kwargs
+            )
+            outcome = again()
             if not isinstance(outcome, Failure):
                 return outcome
-            again = functools.partial(
-                bounded_attempt, lane, deadline, check, fn, args, kwargs
-            )
-            return await self._recover(outcome, again, lane, deadline)
+            course = self._course(outcome, lane, deadline, fn)
+            return recover(outcome, again, course, sleep=self._sleep)
 
-    async def _read(
+    async def _abounded(
+        self, lane: Lane, fn: Work[T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> T:
+        """Make a call under a deadline, in a slot, with limited attempts."""
+        with self._scope(Deadline.current()) as deadline:
+            again = functools.partial(
+                abounded_attempt, lane, deadline, self._check, fn, args, kwargs
+            )
+            outcome = await again()
+            if not isinstance(outcome, Failure):
+                return outcome
+            course = self._course(outcome, lane, deadline, fn)
+            return await arecover(outcome, again, course, sleep=self._asleep)
+
+    def _read(
+        self,
+        lane: Lane,
+        outer: Deadline | None,
+        shape: Shape,
+        start: Callable[[], Generator[Item, None, None]],
+    ) -> Generator[Item, None, None]:
+        """Hand on the items of the attempt that came as far as its first content."""
+        with self._scope(outer) as deadline:
+            once = functools.partial(open_reading, lane, deadline, shape, start)
+            outcome = once()
+            if isinstance(outcome, Failure):
+                course = self._course(outcome, lane, deadline, start)
+                outcome = recover(outcome, once, course, sleep=self._sleep)
+        reading, held = outcome, outcome.said.held
+        try:
+            while held:
+                yield held.popleft()
+            while True:
+                try:
+                    item = reading.pull()
+                except StopIteration:
+                    return
+                yield item
+        finally:
+            reading.close()
+
+    async def _aread(
         self,
         lane: Lane,
         outer: Deadline | None,
         shape: Shape,
         start: Callable[[], AsyncGenerator[Item, None]],
     ) -> AsyncGenerator[Item, None]:
-        """Hand on the items of the attempt that came as far as its first content."""
+        """Do the same with an async generator."""
         with self._scope(outer) as deadline:
-            reading = await self._begin(lane, deadline, shape, start)
+            once = functools.partial(aopen_reading, lane, deadline, shape, start)
+            outcome = await once()
+            if isinstance(outcome, Failure):
+                course = self._course(outcome, lane, deadline, start)
+                outcome = await arecover(outcome, once, course, sleep=self._asleep)
+        reading, held = outcome, outcome.said.held
         try:
-            while reading.held:
-                yield reading.held.popleft()
+            while held:
+                yield held.popleft()
             while True:
                 try:
                     item = await reading.pull()
@@ -284,33 +381,24 @@ class Resilience:
         finally:
             await reading.close()
 
-    async def _begin(
+    def _course(
         self,
+        failed: Failure,
         lane: Lane,
         deadline: Deadline | None,
-        shape: Shape,
-        start: Callable[[], AsyncGenerator[Item, None]],
-    ) -> Reading[Item]:
-        """Try until an attempt has content."""
-        once = functools.partial(open_reading, lane, deadline, shape, start)
-        outcome = await once()
-        if not isinstance(outcome, Failure):
-            return outcome
-        return await self._recover(outcome, once, lane, deadline)
+        fn: Callable[..., object],
+    ) -> Course:
+        """Return what happens after the first failure of a call of *fn*."""
+        self._sdk.look(fn, self._clock, failed.error)
+        return Course(failed, lane, deadline)
 
-    async def _recover(
-        self,
-        failure: Failure,
-        again: Callable[[], Awaitable[T | Failure]],
-        lane: Lane,
-        deadline: Deadline | None,
-    ) -> T:
-        """Return what a later attempt returns, or raise the last error."""
-        course = Course(lane, deadline)
-        outcome = await recover(failure, again, course, sleep=self._sleep)
-        if isinstance(outcome, Failure):
-            outcome.throw()
-        return outcome
+    def _refuse_guarded(self, fn: object) -> None:
+        inner = marked(fn)
+        if inner is not None:
+            raise ConfigError(
+                f"{name_of(fn)} is guarded already, by {inner.by!r}: two guards would "
+                "multiply their attempts."
+            )
 
     def _scope(self, outer: Deadline | None) -> AbstractContextManager[Deadline | None]:
         """Return the deadline of one call inside *outer*, to be entered."""
@@ -339,34 +427,43 @@ class Resilience:
         return lanes
 
     def _new_lane(self, key: str) -> Lane:
-        return Lane(key, self.policy, self._clock, self._listeners)
+        circuits = self._circuits
+        breaker = None if circuits is None else circuits.get(key).breaker
+        return Lane(key, self.policy, self._clock, self._listeners, breaker=breaker)
 
 
-async def _pass(clock: Clock, seconds: float) -> None:
+class StreamDecorator(Protocol):
+    """What `Resilience.stream` returns: guards a generator of either kind."""
+
+    @overload
+    def __call__(
+        self, fn: Callable[P, AsyncIterator[Item]], /
+    ) -> Callable[P, AsyncGenerator[Item, None]]: ...
+
+    @overload
+    def __call__(
+        self, fn: Callable[P, Iterator[Item]], /
+    ) -> Callable[P, Generator[Item, None, None]]: ...
+
+    def __call__(self, fn: Callable[..., Any], /) -> Callable[..., Any]:
+        """Guard *fn*; raises `ConfigError` for what is no generator."""
+        ...
+
+
+def _pass(clock: Clock, seconds: float) -> None:
     """Let *seconds* pass on a clock that can be advanced, without sleeping."""
     advance = getattr(clock, "advance", None)
     if advance is not None:
         advance(seconds)
+
+
+async def _apass(clock: Clock, seconds: float) -> None:
+    """Do the same, and let other tasks run."""
+    _pass(clock, seconds)
     await asyncio.sleep(0)
-
-
-def _refuse_what_is_not_async(fn: Callable[..., object]) -> None:
-    if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
-        raise ConfigError(
-            f"{_name(fn)} is a generator: guard it with .stream(text=…, final=…)."
-        )
-    called = getattr(fn, "__call__", fn)  # noqa: B004 - an object may be async by it
-    if not (inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(called)):
-        raise ConfigError(
-            f"{_name(fn)} is no `async def`, which is what is supported here."
-        )
 
 
 def _checked_key(key: object) -> str:
     if not isinstance(key, str) or not key:
         raise ConfigError(f"A key is a text with at least one character, not {key!r}.")
     return key
-
-
-def _name(fn: object) -> str:
-    return getattr(fn, "__qualname__", None) or repr(fn)

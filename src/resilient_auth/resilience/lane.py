@@ -62,31 +62,51 @@ class Lane:
     )
 
     def __init__(
-        self, key: str, policy: Policy, clock: Clock, listeners: tuple[Listener, ...]
+        self,
+        key: str,
+        policy: Policy,
+        clock: Clock,
+        listeners: tuple[Listener, ...],
+        *,
+        breaker: Breaker | None = None,
     ) -> None:
         self.key: str = key
         self.policy: Policy = policy
         self.clock: Clock = clock
         self.now: Callable[[], float] = clock.monotonic
         self.listeners: tuple[Listener, ...] = listeners
-        self.breaker: Breaker = Breaker(key, policy, clock, listeners)
+        if breaker is None:
+            breaker = Breaker(key, policy, clock, listeners)
+        self.breaker: Breaker = breaker
         slots, budget = policy.bulkhead, policy.budget
         self.slots: Slots | None = None if slots is None else Slots(key, slots)
         self.budget: Budget | None = (
             None if budget is None else Budget(budget, now=self.now())
         )
-        slow_after = policy.trip.slow_after
+        slow_after = None if policy.trip is None else policy.trip.slow_after
         self.slow_after: float = math.inf if slow_after is None else slow_after
         self.fair_share: float = policy.fair_share(policy.timeouts.attempt)
         self.fair_stream_share: float = policy.fair_share(policy.timeouts.first_content)
         #: Whether the lane was used since `Lanes` last looked for room.
         self.touched: bool = True
 
-    async def acquire(self, deadline: Deadline | None) -> None:
-        """Take a slot of the bulkhead; raises `BulkheadFull`."""
+    def acquire(self, deadline: Deadline | None) -> None:
+        """
+        Take a slot of the bulkhead; raises `BulkheadFull`.
+
+        Raises `CircuitOpen` first, so that nobody queues before a closed door.
+        """
+        self.breaker.require()
         if self.slots is not None:
             left = None if deadline is None else deadline.remaining()
-            await self.slots.acquire(left=left)
+            self.slots.acquire(left=left)
+
+    async def aacquire(self, deadline: Deadline | None) -> None:
+        """Do the same as a task."""
+        self.breaker.require()
+        if self.slots is not None:
+            left = None if deadline is None else deadline.remaining()
+            await self.slots.aacquire(left=left)
 
     def release(self) -> None:
         """Give the slot of the bulkhead back."""

@@ -138,7 +138,7 @@ class Policy:
     backoff: Backoff
     retry_after_cap: float
     budget: RetryBudget | None
-    trip: Trip
+    trip: Trip | None
     open_for: float
     open_for_max: float
     probes: int
@@ -148,7 +148,7 @@ class Policy:
     def __post_init__(self) -> None:
         arguments.instance("backoff", self.backoff, Backoff)
         arguments.instance("budget", self.budget, RetryBudget | None)
-        arguments.instance("trip", self.trip, Trip)
+        arguments.instance("trip", self.trip, Trip | None)
         arguments.instance("timeouts", self.timeouts, Timeouts)
         arguments.instance("bulkhead", self.bulkhead, Bulkhead | None)
         arguments.count("attempts", self.attempts)
@@ -189,4 +189,5 @@ class Policy:
         allowed = min((span for span in spans if span is not None), default=None)
         if allowed is not None:
             return allowed / 2.0
-        return math.inf if self.trip.slow_after is None else self.trip.slow_after
+        slow_after = None if self.trip is None else self.trip.slow_after
+        return math.inf if slow_after is None else slow_after

@@ -22,31 +22,53 @@ from resilient_auth.errors import Unavailable
 from resilient_auth.events import CallRetried, RetryBudgetSpent, tell
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
+from resilient_auth.resilience.trace import report
 from resilient_auth.resilience.verdict import Verdict, classify
 
 T = TypeVar("T")
-Sleep = Callable[[float], Awaitable[None]]
+Sleep = Callable[[float], None]
+AsyncSleep = Callable[[float], Awaitable[None]]
 
 _JITTER = 0.1
 
 
 class Course:
-    """What is asked, and told, between the attempts of one failing call."""
+    """What is asked, and told, between the attempts of one call that *failed*."""
 
-    __slots__ = ("_attempts", "_deadline", "_lane", "_roll", "_why")
+    __slots__ = ("_attempts", "_deadline", "_lane", "_last", "_roll", "_shown", "_why")
 
     def __init__(
         self,
+        failed: Failure,
         lane: Lane,
         deadline: Deadline | None,
         *,
         roll: Callable[[], float] = random.random,
     ) -> None:
+        self._last = failed
+        self._shown = False
         self._lane = lane
         self._deadline = deadline
         self._roll = roll
         self._attempts = 1
         self._why = ""
+
+    def rules(self) -> dict[str, Any]:
+        """Return what tenacity is to ask and to tell."""
+        return {
+            "retry": self.wants,
+            "wait": self.wait,
+            "stop": self.stop,
+            "before_sleep": self.announce,
+            "retry_error_callback": _outcome,
+        }
+
+    def first(self) -> Failure | None:
+        """Return the attempt that was made already, once; then None."""
+        if self._shown:
+            return None
+        self._shown = True
+        return self._last
 
     def wants(self, state: tenacity.RetryCallState) -> bool:
         """Say whether the attempt failed in a way that may pass."""
@@ -84,19 +106,29 @@ class Course:
         )
         tell(self._lane.listeners, event)
 
-    def attempted(self) -> None:
-        """Count one more attempt."""
+    def attempted(self, outcome: T | Failure) -> T | Failure:
+        """Count one more attempt, and return its *outcome*."""
         self._attempts += 1
+        if isinstance(outcome, Failure):
+            self._last = outcome
+        return outcome
 
-    def rejected(self, rejection: Unavailable) -> None:
-        """Note that we ourselves refused the next attempt."""
+    def rejected(self, rejection: Unavailable) -> Failure:
+        """
+        Return the last failure as final: we ourselves refused the next attempt.
+
+        It is what the caller gets, for it tells more than our refusal.
+        """
         self._why = classify(rejection).kind
+        self._last.verdict = replace(self._last.verdict, retry=False)
+        return self._last
 
-    def end(self, failure: Failure) -> None:
-        """Tell that the call is given up, and why."""
-        self._lane.give_up(
-            failure.verdict, attempts=self._attempts, why=self._why or "not_retryable"
-        )
+    def end(self, outcome: object) -> None:
+        """Tell how many attempts were made, and if they failed, why no more follow."""
+        report(self._attempts)
+        if isinstance(outcome, Failure):
+            why = self._why or "not_retryable"
+            self._lane.give_up(outcome.verdict, attempts=self._attempts, why=why)
 
     def _why_not(self, state: tenacity.RetryCallState) -> str:
         """Name what forbids another attempt, or return an empty string."""
@@ -117,61 +149,57 @@ class Course:
         return "budget_spent"
 
 
-async def recover(
-    failure: Failure,
-    again: Callable[[], Awaitable[T | Failure]],
+def recover(
+    failed: Failure,
+    again: Callable[[], T | Failure],
     course: Course,
     *,
     sleep: Sleep,
-) -> T | Failure:
-    """
-    Return what a later attempt returns, or the last `Failure` when *course* ends.
+) -> T:
+    """Return what a later attempt returns, or raise the error of the last one."""
 
-    *again* makes one attempt. When we refuse it ourselves (the circuit opened, no slot,
-    no time), the provider's last error is what the caller gets: it tells more.
-    """
-    outcome: T | Failure = failure
-    if failure.verdict.retry:
-        outcome = await _drive(failure, again, course, sleep)
+    def step() -> T | Failure:
+        first = course.first()
+        if first is not None:
+            return first
+        try:
+            return course.attempted(again())
+        except Unavailable as rejection:
+            return course.rejected(rejection)
+
+    outcome: T | Failure = failed
+    if failed.verdict.retry:
+        outcome = tenacity.Retrying(sleep=sleep, **course.rules())(step)
+    course.end(outcome)
     if isinstance(outcome, Failure):
-        course.end(outcome)
+        outcome.throw()
     return outcome
 
 
-async def _drive(
-    last: Failure,
+async def arecover(
+    failed: Failure,
     again: Callable[[], Awaitable[T | Failure]],
     course: Course,
-    sleep: Sleep,
-) -> T | Failure:
-    """Let tenacity make the attempts after the one that *last* tells of."""
-    shown = False
+    *,
+    sleep: AsyncSleep,
+) -> T:
+    """Do the same with attempts that are awaited."""
 
     async def step() -> T | Failure:
-        nonlocal last, shown
-        if not shown:
-            shown = True
-            return last
+        first = course.first()
+        if first is not None:
+            return first
         try:
-            outcome = await again()
+            return course.attempted(await again())
         except Unavailable as rejection:
-            course.rejected(rejection)
-            last.verdict = replace(last.verdict, retry=False)
-            return last
-        course.attempted()
-        if isinstance(outcome, Failure):
-            last = outcome
-        return outcome
+            return course.rejected(rejection)
 
-    retrying = tenacity.AsyncRetrying(
-        sleep=sleep,
-        retry=course.wants,
-        wait=course.wait,
-        stop=course.stop,
-        before_sleep=course.announce,
-        retry_error_callback=_outcome,
-    )
-    outcome: T | Failure = await retrying(step)
+    outcome: T | Failure = failed
+    if failed.verdict.retry:
+        outcome = await tenacity.AsyncRetrying(sleep=sleep, **course.rules())(step)
+    course.end(outcome)
+    if isinstance(outcome, Failure):
+        outcome.throw()
     return outcome
 
 

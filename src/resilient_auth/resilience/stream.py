@@ -1,112 +1,132 @@
 """
-Did the whole answer arrive? One attempt at a stream, read from opening to end.
+How is a stream read? One attempt, from opening to end; the `Transcript` judges it.
 
-* Success is the terminal marker, or with ``eof_ok`` a clean end after content. What
-  follows the marker (usage, an error, silence) cannot undo it.
-* Items before the first content are held back, so that until then an attempt can fail
-  and be made again without anybody having seen anything.
-* After it, whatever goes wrong is `StreamInterrupted` with the text that came.
-* The ticket and the slot are held until marker and end, failure, or close, and given
-  back before the source is closed: a source that hangs in its clean-up blocks nobody.
+Slot and ticket are given back before the source is closed: a source that hangs in its
+clean-up blocks nobody. The twins differ in one thing. A task that reads is interrupted
+by the `Watch` when its time is up; a thread cannot be, so that its deadlines are looked
+at between items, and its client needs a read timeout against silence.
 """
 
 import asyncio
 import logging
-import math
-from collections import deque
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Generic, TypeVar
 
-from resilient_auth.errors import StreamInterrupted
-from resilient_auth.events import StreamBroken, tell
-from resilient_auth.resilience.breaker import Ticket
+from resilient_auth.errors import DeadlineExceeded
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
-from resilient_auth.resilience.verdict import KINDS, Verdict, classify
+from resilient_auth.resilience.transcript import Shape, Transcript
 from resilient_auth.resilience.watch import Watch
 
 Item = TypeVar("Item")
 
 _log = logging.getLogger("resilient_auth")
 
-#: Items held back before the first content; with more, they are handed on as they come.
-HELD = 256
 _CLOSE_WITHIN = 5.0
-_CANCELLED = KINDS["cancelled"]
-_TRUNCATED = KINDS["truncated"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """
-    How to read a stream's items.
-
-    *text* returns an item's text; anything true counts as content. *final* says whether
-    an item is the terminal marker.
-    """
-
-    text: Callable[[Any], object]
-    final: Callable[[Any], object]
-    eof_ok: bool
 
 
 class Reading(Generic[Item]):
-    """A stream that was admitted; belongs to one event loop."""
+    """A generator that was admitted; one thread at a time."""
 
-    __slots__ = (
-        "_complete",
-        "_content",
-        "_deadline",
-        "_first_after",
-        "_handed",
-        "_lane",
-        "_settled",
-        "_shape",
-        "_source",
-        "_started",
-        "_texts",
-        "_ticket",
-        "_watch",
-        "held",
-    )
+    __slots__ = ("_deadline", "_first_content", "_key", "_source", "said")
 
     def __init__(
         self,
         lane: Lane,
-        ticket: Ticket,
-        source: AsyncGenerator[Item, None],
-        shape: Shape,
+        said: Transcript[Item],
+        source: Generator[Item, None, None],
         deadline: Deadline | None,
     ) -> None:
-        self._lane = lane
-        self._ticket = ticket
+        self.said: Transcript[Item] = said
         self._source = source
-        self._shape = shape
+        self._key = lane.key
         self._deadline = deadline
+        self._first_content = lane.policy.timeouts.first_content
+
+    def begin(self) -> Failure | None:
+        """Read up to the first content; a `Failure` is settled and closed already."""
+        try:
+            while self.said.hold(self._next()):
+                self._require_content()
+        except StopIteration:
+            return self._failed(None)
+        except Exception as error:  # noqa: BLE001 - judged here, raised in the end
+            return self._failed(error)
+        return None
+
+    def pull(self) -> Item:
+        """
+        Return the next item; raises `StopIteration` after a complete stream.
+
+        Raises `StreamInterrupted` from whatever else ended it.
+        """
+        try:
+            item = self._next()
+        except StopIteration:
+            if self.said.ended():
+                raise
+            raise self.said.interrupted(None) from None
+        except Exception as error:
+            if self.said.complete:
+                raise StopIteration from error
+            raise self.said.interrupted(error) from error
+        self.said.hand_on(item)
+        return item
+
+    def close(self) -> None:
+        """Give slot and ticket back, then close the source; safe to call again."""
+        self.said.close()
+        try:
+            self._source.close()
+        except Exception:  # noqa: BLE001 - the outcome of the stream is settled already
+            _log.warning("A stream of %s did not close", self._key, exc_info=True)
+
+    def _failed(self, error: Exception | None) -> Failure:
+        # No frame that *error* knows may hold its failure: the two would be a cycle.
+        failure = self.said.failed(error)
+        self.close()
+        return failure
+
+    def _next(self) -> Item:
+        if self._deadline is not None and not self.said.complete:
+            self._deadline.require()
+        return next(self._source)
+
+    def _require_content(self) -> None:
+        """Refuse to wait on for content: items that are none do not count."""
+        allowed = self._first_content
+        if allowed is not None and self.said.waited > allowed:
+            raise DeadlineExceeded("first_content", allowed)
+
+
+class AsyncReading(Generic[Item]):
+    """An async generator that was admitted; belongs to one event loop."""
+
+    __slots__ = ("_key", "_quiet", "_source", "_watch", "said")
+
+    def __init__(
+        self,
+        lane: Lane,
+        said: Transcript[Item],
+        source: AsyncGenerator[Item, None],
+        deadline: Deadline | None,
+    ) -> None:
+        self.said: Transcript[Item] = said
+        self._source = source
+        self._key = lane.key
         self._watch = Watch(source, lane.policy.timeouts, deadline)
-        self._started = lane.now()
-        self._first_after = 0.0
-        self._content = self._complete = self._settled = False
-        self._handed = 0
-        self._texts: list[str] = []
-        #: What came up to the first content, to be handed on first.
-        self.held: deque[Item] = deque()
 
     async def begin(self) -> Failure | None:
         """Read up to the first content; a `Failure` is settled and closed already."""
-        while not self._content and not self._complete and len(self.held) < HELD:
-            try:
-                item = await self._watch.pull()
-            except StopAsyncIteration:
-                truncated = StreamInterrupted("", reason="ended without content")
-                return await self._fail(truncated, _TRUNCATED)
-            except Exception as error:  # noqa: BLE001 - judged here, raised in the end
-                return await self._fail(error, classify(error))
-            self._note(item)
-            self.held.append(item)
-        self._first_after = self._lane.now() - self._started
-        self._handed = len(self.held)
+        try:
+            while self.said.hold(await self._watch.pull()):
+                pass
+        except StopAsyncIteration:
+            return await self._failed(None)
+        except Exception as error:  # noqa: BLE001 - judged here, raised in the end
+            return await self._failed(error)
+        if self.said.content or self.said.complete:
+            self._watch.content_seen()
         return None
 
     async def pull(self) -> Item:
@@ -115,95 +135,44 @@ class Reading(Generic[Item]):
 
         Raises `StreamInterrupted` from whatever else ended it.
         """
+        said = self.said
+        waiting = not (said.content or said.complete)
         try:
             item = await self._watch.pull()
         except StopAsyncIteration:
-            self._complete = self._complete or self._shape.eof_ok
-            if self._complete:
+            if said.ended():
                 raise
-            raise self._interrupted(_TRUNCATED) from None
+            raise said.interrupted(None) from None
         except Exception as error:
-            if self._complete:
+            if said.complete:
                 raise StopAsyncIteration from error
-            raise self._interrupted(classify(error)) from error
-        if not self._complete:
-            self._note(item)
-        self._handed += 1
+            raise said.interrupted(error) from error
+        said.hand_on(item)
+        if waiting and (said.content or said.complete):
+            self._watch.content_seen()
         return item
 
     async def close(self) -> None:
         """Give slot and ticket back, then close the source; safe to call again."""
-        if not self._settled:
-            self._settled = True
-            if self._complete:
-                slow = self._first_after > self._lane.slow_after
-                self._lane.breaker.succeed(self._ticket, slow=slow)
-            else:
-                self._lane.breaker.fail(self._ticket, _CANCELLED)
-            self._lane.release()
+        self.said.close()
         self._watch.stop()
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await self._source.aclose()
         except Exception:  # noqa: BLE001 - the outcome of the stream is settled already
-            _log.warning("A stream of %s did not close", self._lane.key, exc_info=True)
+            _log.warning("A stream of %s did not close", self._key, exc_info=True)
 
-    def _note(self, item: Item) -> None:
-        """Look for content and for the marker in *item*."""
-        text = self._shape.text(item)
-        if text:
-            if isinstance(text, str):
-                self._texts.append(text)
-            if not self._content:
-                self._content = True
-                self._watch.content_seen()
-        if self._shape.final(item):
-            self._complete = True
-            self._watch.content_seen()
-
-    async def _fail(self, error: Exception, verdict: Verdict) -> Failure:
-        """Settle a failure before the first content, when all can be done again."""
-        failure = self._settle_failure(
-            Failure(error, verdict),
-            elapsed=self._lane.now() - self._started,
-            fair_share=self._lane.fair_stream_share,
-        )
+    async def _failed(self, error: Exception | None) -> Failure:
+        failure = self.said.failed(error)
         await self.close()
         return failure
 
-    def _interrupted(self, verdict: Verdict) -> StreamInterrupted:
-        """Settle a failure after the first content, and return what to raise."""
-        error = StreamInterrupted("".join(self._texts), reason=verdict.kind)
-        self._settle_failure(
-            Failure(error, verdict), elapsed=self._first_after, fair_share=math.inf
-        )
-        lane = self._lane
-        event = StreamBroken(
-            at=lane.clock.time(), key=lane.key, kind=verdict.kind, items=self._handed
-        )
-        tell(lane.listeners, event)
-        return error
 
-    def _settle_failure(
-        self, failure: Failure, *, elapsed: float, fair_share: float
-    ) -> Failure:
-        self._settled = True
-        failure = self._lane.fail(
-            self._ticket,
-            failure,
-            elapsed=elapsed,
-            fair_share=fair_share,
-            deadline=self._deadline,
-        )
-        self._lane.release()
-        return failure
-
-
-async def open_reading(
+def open_reading(
     lane: Lane,
     deadline: Deadline | None,
     shape: Shape,
-    start: Callable[[], AsyncGenerator[Item, None]],
+    start: Callable[[], Generator[Item, None, None]],
 ) -> Reading[Item] | Failure:
     """
     Make one attempt: return a `Reading` that has content, or the `Failure`.
@@ -211,7 +180,36 @@ async def open_reading(
     Raises our own rejections, cancellations, and what *shape*'s callables raise.
     """
     source = start()
-    await lane.acquire(deadline)
+    lane.acquire(deadline)
+    reading = Reading(lane, _admitted(lane, deadline, shape), source, deadline)
+    try:
+        failure = reading.begin()
+    except BaseException:
+        reading.close()
+        raise
+    return reading if failure is None else failure
+
+
+async def aopen_reading(
+    lane: Lane,
+    deadline: Deadline | None,
+    shape: Shape,
+    start: Callable[[], AsyncGenerator[Item, None]],
+) -> AsyncReading[Item] | Failure:
+    """Do the same with an async generator."""
+    source = start()
+    await lane.aacquire(deadline)
+    reading = AsyncReading(lane, _admitted(lane, deadline, shape), source, deadline)
+    try:
+        failure = await reading.begin()
+    except BaseException:
+        await reading.close()
+        raise
+    return reading if failure is None else failure
+
+
+def _admitted(lane: Lane, deadline: Deadline | None, shape: Shape) -> Transcript[Any]:
+    """Take a ticket for a stream that has a slot, or give the slot back."""
     try:
         if deadline is not None:
             deadline.require()
@@ -219,10 +217,4 @@ async def open_reading(
     except BaseException:
         lane.release()
         raise
-    reading = Reading(lane, ticket, source, shape, deadline)
-    try:
-        failure = await reading.begin()
-    except BaseException:
-        await reading.close()
-        raise
-    return reading if failure is None else failure
+    return Transcript(lane, ticket, shape, deadline)

@@ -1,0 +1,62 @@
+"""
+What kind of function is this, and is it guarded already?
+
+Guarding a guarded function would multiply its retries, so that what guards a function
+is written on it.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from resilient_auth.core.arguments import described, is_awaited
+from resilient_auth.errors import ConfigError
+
+Kind = Literal["call", "async call", "stream", "async stream"]
+
+_MARK = "__resilience__"
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What is written on a guarded function: *by* whom, and what it *wraps*."""
+
+    function: Callable[..., object]
+    by: Any
+    wraps: Callable[..., Any]
+
+
+def kind_of(fn: object) -> Kind:
+    """Return what calling *fn* gives; raises `ConfigError` for what is no function."""
+    if isinstance(fn, classmethod | staticmethod):
+        raise ConfigError(f"Guard the function below @{type(fn).__name__}, not above.")
+    if isinstance(fn, type) or not callable(fn):
+        raise ConfigError(f"A function is guarded, not {described(fn)}.")
+    called = getattr(fn, "__call__", fn)  # noqa: B004 - an object may be one by it
+    if inspect.isasyncgenfunction(fn) or inspect.isasyncgenfunction(called):
+        return "async stream"
+    if inspect.isgeneratorfunction(fn) or inspect.isgeneratorfunction(called):
+        return "stream"
+    return "async call" if is_awaited(fn) else "call"
+
+
+def mark(function: Callable[..., object], by: object, wraps: object) -> None:
+    """Write on *function* that it guards *wraps* on behalf of *by*."""
+    setattr(function, _MARK, Guarded(function, by, wraps))  # type: ignore[arg-type]
+
+
+def marked(fn: object) -> Guarded | None:
+    """
+    Return what guards *fn* itself, or None.
+
+    A decorator between copies the mark with all the rest, so that it names its owner.
+    """
+    found = getattr(fn, _MARK, None)
+    return found if isinstance(found, Guarded) and found.function is fn else None
+
+
+def name_of(fn: object) -> str:
+    """Return what to call *fn* in a message: of a partial, the function inside."""
+    fn = getattr(fn, "func", fn)
+    return getattr(fn, "__qualname__", None) or type(fn).__qualname__
