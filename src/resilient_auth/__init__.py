@@ -59,19 +59,35 @@ if TYPE_CHECKING:
     from resilient_auth.ops.health import BreakerCheck as BreakerCheck
     from resilient_auth.ops.health import CheckResult as CheckResult
     from resilient_auth.ops.health import Health as Health
+    from resilient_auth.ops.llm import KeyCheck as KeyCheck
     from resilient_auth.ops.sql import SqlCheck as SqlCheck
     from resilient_auth.orm.guard import GuardedRegistry as GuardedRegistry
     from resilient_auth.orm.report import ModelReport as ModelReport
     from resilient_auth.orm.startup import check_models as check_models
     from resilient_auth.orm.static import check_source as check_source
+    from resilient_auth.resilience.answer import Answer as Answer
+    from resilient_auth.resilience.answer import AnswerStream as AnswerStream
+    from resilient_auth.resilience.answer import AsyncAnswerStream as AsyncAnswerStream
     from resilient_auth.resilience.breaker import Circuit as Circuit
     from resilient_auth.resilience.calls import Resilience as Resilience
     from resilient_auth.resilience.deadline import Deadline as Deadline
+    from resilient_auth.resilience.keys import check_api_key as check_api_key
+    from resilient_auth.resilience.ladder import Ladder as Ladder
+    from resilient_auth.resilience.parts import breaker as breaker
+    from resilient_auth.resilience.parts import retry as retry
     from resilient_auth.resilience.policy import Backoff as Backoff
     from resilient_auth.resilience.policy import Bulkhead as Bulkhead
     from resilient_auth.resilience.policy import RetryBudget as RetryBudget
     from resilient_auth.resilience.policy import Timeouts as Timeouts
     from resilient_auth.resilience.policy import Trip as Trip
+    from resilient_auth.resilience.results import sdk_response as sdk_response
+    from resilient_auth.resilience.rungs import AnswerStore as AnswerStore
+    from resilient_auth.resilience.rungs import Kept as Kept
+    from resilient_auth.resilience.rungs import MemoryAnswers as MemoryAnswers
+    from resilient_auth.resilience.rungs import cached as cached
+    from resilient_auth.resilience.rungs import rung as rung
+    from resilient_auth.resilience.rungs import say as say
+    from resilient_auth.resilience.shared import SharedState as SharedState
     from resilient_auth.resilience.verdict import Verdict as Verdict
     from resilient_auth.resilience.verdict import classify as classify
     from resilient_auth.stores.base import AsyncSessionStore as AsyncSessionStore
@@ -92,7 +108,11 @@ if TYPE_CHECKING:
 
 #: Public name → the module that is its home.
 _HOMES = {
+    "Answer": "resilience.answer",
+    "AnswerStore": "resilience.rungs",
+    "AnswerStream": "resilience.answer",
     "AsgiAuth": "web.asgi_auth",
+    "AsyncAnswerStream": "resilience.answer",
     "AsyncAuth": "auth.sessions",
     "AsyncRedisStore": "stores.redis",
     "AsyncSQLAlchemyStore": "stores.sqlalchemy",
@@ -128,9 +148,13 @@ _HOMES = {
     "HttpFetch": "auth.fetch",
     "Identity": "web.credentials",
     "InternalError": "errors",
+    "Kept": "resilience.rungs",
     "Key": "core.keys",
+    "KeyCheck": "ops.llm",
     "KeyRing": "core.ring",
+    "Ladder": "resilience.ladder",
     "LoginThrottle": "auth.throttle",
+    "MemoryAnswers": "resilience.rungs",
     "MemoryStore": "stores.memory",
     "Messages": "core.messages",
     "MissingDependency": "errors",
@@ -148,6 +172,7 @@ _HOMES = {
     "Session": "core.sessions",
     "SessionPolicy": "core.sessions",
     "SessionStore": "stores.base",
+    "SharedState": "resilience.shared",
     "Signer": "auth.signer",
     "SqlCheck": "ops.sql",
     "StarletteAuth": "web.starlette",
@@ -164,11 +189,18 @@ _HOMES = {
     "Unavailable": "errors",
     "Verdict": "resilience.verdict",
     "WsgiAuth": "web.wsgi_auth",
+    "breaker": "resilience.parts",
+    "cached": "resilience.rungs",
+    "check_api_key": "resilience.keys",
     "check_models": "orm.startup",
     "check_source": "orm.static",
     "classify": "resilience.verdict",
     "predict": "core.predict",
     "read_cookies": "core.cookies",
+    "retry": "resilience.parts",
+    "rung": "resilience.rungs",
+    "say": "resilience.rungs",
+    "sdk_response": "resilience.results",
 }
 #: A driver's module → the extra that installs it.
 _EXTRAS = {
@@ -182,7 +214,11 @@ _EXTRAS = {
 }
 
 __all__ = [
+    "Answer",
+    "AnswerStore",
+    "AnswerStream",
     "AsgiAuth",
+    "AsyncAnswerStream",
     "AsyncAuth",
     "AsyncRedisStore",
     "AsyncSQLAlchemyStore",
@@ -218,9 +254,13 @@ __all__ = [
     "HttpFetch",
     "Identity",
     "InternalError",
+    "Kept",
     "Key",
+    "KeyCheck",
     "KeyRing",
+    "Ladder",
     "LoginThrottle",
+    "MemoryAnswers",
     "MemoryStore",
     "Messages",
     "MissingDependency",
@@ -238,6 +278,7 @@ __all__ = [
     "Session",
     "SessionPolicy",
     "SessionStore",
+    "SharedState",
     "Signer",
     "SqlCheck",
     "StarletteAuth",
@@ -254,11 +295,18 @@ __all__ = [
     "Unavailable",
     "Verdict",
     "WsgiAuth",
+    "breaker",
+    "cached",
+    "check_api_key",
     "check_models",
     "check_source",
     "classify",
     "predict",
     "read_cookies",
+    "retry",
+    "rung",
+    "say",
+    "sdk_response",
 ]
 
 

@@ -265,15 +265,33 @@ class InternalError(AnswerError):
         super().__init__("internal_error")
 
 
+def answer_with(error: BaseException, refusal: Unavailable) -> None:
+    """Note what a client is to be told, should nobody handle the foreign *error*."""
+    error.__resilient_auth__ = refusal  # type: ignore[attr-defined]
+
+
+def answer_for(error: BaseException) -> Unavailable | None:
+    """Return what was noted on *error* by `answer_with`."""
+    noted = getattr(error, "__resilient_auth__", None)
+    return noted if isinstance(noted, Unavailable) else None
+
+
 class CircuitOpen(Unavailable):
     """The circuit of *key* is open; a call would be refused until *retry_in* s."""
 
+    # An outage builds one for every call that it turns away. So what is the same for
+    # all is said once, here, and nothing is checked that is not an argument.
+    code: str = "llm_unavailable"
+    status: int = PROBLEMS[code].status
+    action: str = PROBLEMS[code].action
+    detail: str = PROBLEMS[code].title
+    request_id: str = ""
+
     def __init__(self, key: str, retry_in: float) -> None:
-        super().__init__(
-            "llm_unavailable", retry_after=retry_in, reason=f"circuit {key!r} is open"
-        )
         self.key = key
-        self.retry_in = retry_in
+        self.retry_in = self.retry_after = retry_in
+        self.reason = f"circuit {key!r} is open"
+        self.args = (f"{self.code}: {self.reason}",)
 
 
 class BulkheadFull(Unavailable):

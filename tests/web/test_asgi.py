@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 
-from resilient_auth import AsyncAuth, Refused, Unavailable, events
+from resilient_auth import AsyncAuth, Refused, Resilience, Unavailable, events
 from resilient_auth.testing import WireRequest, WireResponse, WireSetup
 from resilient_auth.testing.asgi import SocketTalk, exchange, talk
 from resilient_auth.testing.wire.promises import assert_refused
@@ -133,6 +135,35 @@ async def test_a_crash_is_told_once() -> None:
         (each.method, each.path, each.error, each.request_id) for each in failed
     ]
     assert "secret" not in repr(setup.told)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "answered"),
+    [(401, "invalid_api_key", 503), (429, "insufficient_quota", 503), (400, "x", 500)],
+)
+async def test_a_providers_401_is_no_401_of_our_user(
+    status: int, code: str, answered: int
+) -> None:
+    """They would be logged out for our API key; a bad request is a bug of ours."""
+    llm = Resilience("openai", open_for=15.0)
+    asked = httpx2.Request("POST", "http://127.0.0.1/")
+    response = httpx2.Response(status, request=asked)
+    error = openai.APIStatusError(
+        "sk-secret", response=response, body={"message": "sk-secret", "code": code}
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with llm.guard():
+            raise error
+
+    refused = await exchange(wrapped(app), FROM_PAGE)
+
+    assert refused.status == answered
+    assert "sk-secret" not in refused.body.decode()
+    if answered == 503:
+        assert refused.json()["code"] == "llm_unavailable"
+        assert refused.value("retry-after") == "15"
+        assert refused.value("access-control-allow-origin") == PAGE
 
 
 async def test_an_application_that_never_answers_is_left_alone() -> None:

@@ -164,6 +164,7 @@ class Breaker:
         """
         ticket: Ticket = self._epoch
         if self._state is not CLOSED:
+            self.require()  # most are rejected without the lock
             ticket = self._admit_with_care()
         self._admitted.step()
         return ticket
@@ -171,7 +172,9 @@ class Breaker:
     def succeed(self, ticket: Ticket, *, slow: bool = False) -> None:
         """Take a ticket back: the call went well, if perhaps slowly."""
         self._returned.step()
-        if ticket == self._epoch and not slow and self._window.step():
+        window = self._window
+        good = ticket == self._epoch and not slow
+        if good and (window.spotless or window.step()):
             return
         with self._lock:
             if self._take_back(ticket):
@@ -219,6 +222,27 @@ class Breaker:
             left = self._until - self._clock.monotonic()
             if left > 0:
                 raise CircuitOpen(self._key, left)
+
+    def open_elsewhere(self, kind: str, seconds: float) -> None:
+        """
+        Open for *seconds*, since another process did.
+
+        A circuit that is open already stays so for longer, if that is longer, and
+        nothing is told.
+        """
+        with self._lock:
+            if self._state is OPEN:
+                until = self._clock.monotonic() + seconds
+                self._until = max(self._until, until)
+            else:
+                self._open(kind, seconds)
+        self._tell()
+
+    def end_wait(self) -> None:
+        """Let the next call of an open circuit be a probe, which decides."""
+        with self._lock:
+            if self._state is OPEN:
+                self._until = min(self._until, self._clock.monotonic())
 
     @property
     def refusing(self) -> bool:

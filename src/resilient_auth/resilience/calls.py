@@ -55,6 +55,7 @@ from resilient_auth.resilience.retry import (
     recover,
 )
 from resilient_auth.resilience.sdk import SdkRetries
+from resilient_auth.resilience.shared import SharedState
 from resilient_auth.resilience.stream import aopen_reading, open_reading
 from resilient_auth.resilience.transcript import Shape
 
@@ -74,9 +75,9 @@ class Resilience:
     counts all calls, the first included. A wait that the server asks for is slept
     through up to *retry_after_cap* seconds; beyond, the circuit opens until then. A
     circuit opens for *open_for* seconds, doubling up to *open_for_max*, and closes
-    after *probes* good calls. *check* judges a result (default: `answered`); each of
-    the *listeners* takes every event. ``None`` turns *budget*, *timeouts* or *bulkhead*
-    off.
+    after *probes* good calls. *check* judges a result (default: `answered`); *shared*
+    tells other processes which circuits are open; each of the *listeners* takes every
+    event. ``None`` turns *budget*, *trip*, *timeouts* or *bulkhead* off.
 
     When attempts are spent the provider's own error is raised, and a `CallFailed` event
     says why. What we refuse ourselves is `Unavailable`: `CircuitOpen`, `BulkheadFull`,
@@ -101,6 +102,7 @@ class Resilience:
         key: str | Callable[..., str] | None = None,
         max_keys: int = 10_000,
         check: Check | None = None,
+        shared: SharedState | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
         self.name: str = _checked_key(name)
@@ -129,7 +131,11 @@ class Resilience:
         self._sdk = SdkRetries(self.name, self._listeners)
         #: Whose circuits are used, if not this instance's own.
         self._circuits: Lanes | None = None
+        arguments.instance("shared", shared, SharedState | None)
+        self._shared = shared
         self._lanes = self._new_lanes()
+        if shared is not None:
+            shared.attach(self.name, self._lanes)
 
     def __call__(self, fn: Callable[P, T]) -> Callable[P, T]:
         """
@@ -245,17 +251,35 @@ class Resilience:
         Without *sleep* no wait between attempts is slept: the clock is advanced by it,
         if it can be. The time limits of attempts and streams stay the event loop's own.
         """
-        before = self._clock, self._sleep, self._asleep, self._lanes, self._circuits
+        before = (
+            (self._clock, self._sleep, self._asleep),
+            (self._lanes, self._circuits, self._shared),
+        )
         self._clock = clock or self._clock
         if not sleep:
             self._sleep = functools.partial(_pass, self._clock)
             self._asleep = functools.partial(_apass, self._clock)
-        self._circuits = None
+        self._circuits = self._shared = None
         self._lanes = self._new_lanes()
         try:
             yield self
         finally:
-            self._clock, self._sleep, self._asleep, self._lanes, self._circuits = before
+            self._clock, self._sleep, self._asleep = before[0]
+            self._lanes, self._circuits, self._shared = before[1]
+
+    def share_circuits(self, other: Self) -> None:
+        """Use the circuits of *other* instead of own ones; before the first call."""
+        self._circuits = other._lanes
+        self._lanes = self._new_lanes()
+
+    @staticmethod
+    def of(fn: Callable[..., Any]) -> "Resilience":
+        """Return who guards *fn*; raises `ConfigError` when nobody does."""
+        found = marked(fn)
+        if found is None:
+            raise ConfigError(f"{name_of(fn)} is guarded by nobody.")
+        guard: Resilience = found.by
+        return guard
 
     def __repr__(self) -> str:
         return f"<Resilience {self.name!r}>"
@@ -421,15 +445,19 @@ class Resilience:
 
     def _new_lanes(self) -> Lanes:
         """Return an empty table, but for the one lane that is known already."""
-        lanes = Lanes(self._new_lane, most=self._max_keys)
+        added = None if self._shared is None else self._shared.welcome
+        lanes = Lanes(self._new_lane, most=self._max_keys, added=added)
         if isinstance(self._key, str):
             lanes.get(self._key)
         return lanes
 
     def _new_lane(self, key: str) -> Lane:
-        circuits = self._circuits
+        circuits, shared = self._circuits, self._shared
+        listeners = self._listeners
+        if shared is not None:
+            listeners = (*listeners, shared.listener)
         breaker = None if circuits is None else circuits.get(key).breaker
-        return Lane(key, self.policy, self._clock, self._listeners, breaker=breaker)
+        return Lane(key, self.policy, self._clock, listeners, breaker=breaker)
 
 
 class StreamDecorator(Protocol):

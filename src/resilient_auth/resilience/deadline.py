@@ -8,6 +8,7 @@ order is only marked, and skipped when its turn to be restored comes.
 
 import functools
 import math
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import ParamSpec, Self, TypeVar
@@ -22,6 +23,11 @@ _innermost: ContextVar["Deadline | None"] = ContextVar(
     "resilient_auth_deadline", default=None
 )
 _SYSTEM = SystemClock()
+
+
+def reading(clock: Clock) -> Callable[[], float]:
+    """Return what reads *clock* as ``clock.monotonic()`` does, with no call between."""
+    return time.monotonic if type(clock) is SystemClock else clock.monotonic
 
 
 class Deadline:
@@ -40,15 +46,15 @@ class Deadline:
     True
     """
 
-    __slots__ = ("_abandoned", "_clock", "_ends_at", "_entered", "_outer", "seconds")
+    __slots__ = ("_abandoned", "_ends_at", "_entered", "_now", "_outer", "seconds")
 
     def __init__(self, seconds: float, *, clock: Clock = _SYSTEM) -> None:
         if not math.isfinite(seconds):
             raise ConfigError(f"A deadline is a finite number of seconds: {seconds!r}.")
         #: The seconds that were allowed, by this deadline or by one that shrank it.
         self.seconds: float = seconds
-        self._clock = clock
-        self._ends_at = clock.monotonic() + seconds
+        self._now = reading(clock)
+        self._ends_at = self._now() + seconds
         self._outer: Deadline | None = None
         self._entered = False
         self._abandoned = False
@@ -93,7 +99,8 @@ class Deadline:
 
     def remaining(self) -> float:
         """Return the seconds left until this deadline, at least 0."""
-        return max(0.0, self._ends_at - self._clock.monotonic())
+        left = self._ends_at - self._now()
+        return left if left > 0.0 else 0.0
 
     def require(self) -> float:
         """Return the seconds left; raises `DeadlineExceeded` when there are none."""
@@ -108,7 +115,7 @@ class Deadline:
             # Remaining time is compared, for the two may read different clocks.
             left = outer.remaining()
             if left < self.remaining():
-                self._ends_at = self._clock.monotonic() + left
+                self._ends_at = self._now() + left
                 self.seconds = outer.seconds
         return self
 

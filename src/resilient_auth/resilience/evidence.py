@@ -5,6 +5,7 @@ Everything here belongs to someone else and may lie: attributes may raise, bodie
 huge, chains may be loops. What cannot be read is as good as absent.
 """
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -66,12 +67,23 @@ def _behind(link: BaseException) -> Iterator[BaseException]:
 
 def names(error: BaseException) -> frozenset[str]:
     """Return the names of the classes of *error*: httpx and httpx2 share theirs."""
-    return frozenset(cls.__name__ for cls in type(error).__mro__)
+    kind: type = type(error)
+    return _names(kind)
+
+
+@functools.lru_cache(maxsize=256)
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(cls.__name__ for cls in kind.__mro__)
+
+
+def status_of(error: BaseException) -> int:
+    """Return the HTTP status that *error* names, 0 if none: the cheap part of `read`."""
+    return _status(error, _attribute(error, "response"))
 
 
 def read(error: BaseException) -> Evidence:
     """Return what *error* says: of openai, anthropic, google, httpx, aiohttp, …."""
-    response = _get(error, "response")
+    response = _attribute(error, "response")
     body = _body(error, response)
     return Evidence(
         status=_status(error, response),
@@ -95,30 +107,29 @@ def read_body(body: Mapping[str, Any]) -> Evidence:
 
 def words(error: BaseException | None, body: Mapping[str, Any]) -> frozenset[str]:
     """Return the codes and types named by *error* and by its *body*."""
-    named = (
-        _get(source, name)
-        for source in (error, body)
-        if source is not None
-        for name in ("code", "type")
-    )
+    sources = (body,) if error is None else (error, body)
+    named = (_get(source, name) for source in sources for name in ("code", "type"))
     return frozenset(word.lower() for word in named if isinstance(word, str))
 
 
 def _status(error: BaseException, response: object) -> int:
-    candidates = (
-        _get(error, "status_code"),
-        _get(response, "status_code"),
-        _get(error, "code"),  # google-genai
-        _get(error, "status"),  # aiohttp
-    )
-    return next((s for s in candidates if type(s) is int and s in _STATUS), 0)
+    for holder, name in (
+        (error, "status_code"),
+        (response, "status_code"),
+        (error, "code"),  # google-genai
+        (error, "status"),  # aiohttp
+    ):
+        status = _get(holder, name)
+        if type(status) is int and status in _STATUS:
+            return status
+    return 0
 
 
 def _body(error: BaseException, response: object) -> Mapping[str, Any]:
     """Return the error object of the body, or an empty mapping."""
-    body = _get(error, "body")
+    body = _attribute(error, "body")
     if body is None:
-        body = _get(error, "details")  # google-genai
+        body = _attribute(error, "details")  # google-genai
     if not isinstance(body, Mapping):
         body = _received(response)
     inner = body.get("error")
@@ -150,7 +161,7 @@ def _message(error: BaseException, body: Mapping[str, Any]) -> str:
 def _headers(error: BaseException, response: object) -> Mapping[str, str]:
     headers = _get(response, "headers")
     if headers is None:
-        headers = _get(error, "headers")  # aiohttp
+        headers = _attribute(error, "headers")  # aiohttp
     if not isinstance(headers, Mapping):
         return {}
     found: dict[str, str] = {}
@@ -168,10 +179,15 @@ def _text_of(body: Mapping[str, Any], name: str) -> str:
 
 
 def _get(source: object, name: str) -> Any:
-    """Return a member or attribute, or None; a property that raises is absent."""
-    if isinstance(source, Mapping):
+    """Return a member of a mapping, or else an attribute, or None."""
+    if not isinstance(source, BaseException) and isinstance(source, Mapping):
         return source.get(name)
+    return _attribute(source, name)
+
+
+def _attribute(holder: object, name: str) -> Any:
+    """Return an attribute, or None; a property that raises is absent."""
     try:
-        return getattr(source, name, None)
+        return getattr(holder, name, None)
     except Exception:  # noqa: BLE001 - a foreign property may do anything
         return None

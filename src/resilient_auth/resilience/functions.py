@@ -20,11 +20,16 @@ _MARK = "__resilience__"
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What is written on a guarded function: *by* whom, and what it *wraps*."""
+    """
+    What is written on a guarded function: *by* whom, and what it *wraps*.
+
+    *part* is the `Part` that alone guards it, and may be joined with another.
+    """
 
     function: Callable[..., object]
     by: Any
     wraps: Callable[..., Any]
+    part: object = None
 
 
 def kind_of(fn: object) -> Kind:
@@ -33,6 +38,9 @@ def kind_of(fn: object) -> Kind:
         raise ConfigError(f"Guard the function below @{type(fn).__name__}, not above.")
     if isinstance(fn, type) or not callable(fn):
         raise ConfigError(f"A function is guarded, not {described(fn)}.")
+    found = marked(fn)
+    if found is not None:
+        return kind_of(found.wraps)
     called = getattr(fn, "__call__", fn)  # noqa: B004 - an object may be one by it
     if inspect.isasyncgenfunction(fn) or inspect.isasyncgenfunction(called):
         return "async stream"
@@ -41,9 +49,15 @@ def kind_of(fn: object) -> Kind:
     return "async call" if is_awaited(fn) else "call"
 
 
-def mark(function: Callable[..., object], by: object, wraps: object) -> None:
+def mark(
+    function: Callable[..., object],
+    by: object,
+    wraps: Callable[..., Any],
+    *,
+    part: object = None,
+) -> None:
     """Write on *function* that it guards *wraps* on behalf of *by*."""
-    setattr(function, _MARK, Guarded(function, by, wraps))  # type: ignore[arg-type]
+    setattr(function, _MARK, Guarded(function, by, wraps, part))
 
 
 def marked(fn: object) -> Guarded | None:

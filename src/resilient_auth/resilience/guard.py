@@ -109,7 +109,7 @@ def _recorded(lane: Lane, deadline: Deadline | None) -> Iterator[None]:
             fair_share=lane.fair_share,
             deadline=deadline,
         )
-        lane.give_up(failure.verdict, attempts=1, why="not_retryable")
+        lane.give_up(failure, attempts=1, why="not_retryable")
         del failure  # its error is raised, and knows this frame
         raise
     except BaseException:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import NoReturn
 
 from resilient_auth.clock import Clock
+from resilient_auth.errors import AnswerError, Unavailable, answer_with
 from resilient_auth.events import CallFailed, Listener, tell
 from resilient_auth.resilience.breaker import Breaker, Circuit, Ticket
 from resilient_auth.resilience.budget import Budget
 from resilient_auth.resilience.bulkhead import Slots
-from resilient_auth.resilience.deadline import Deadline
+from resilient_auth.resilience.deadline import Deadline, reading
 from resilient_auth.resilience.policy import Policy
 from resilient_auth.resilience.verdict import Verdict
 
@@ -73,7 +74,7 @@ class Lane:
         self.key: str = key
         self.policy: Policy = policy
         self.clock: Clock = clock
-        self.now: Callable[[], float] = clock.monotonic
+        self.now: Callable[[], float] = reading(clock)
         self.listeners: tuple[Listener, ...] = listeners
         if breaker is None:
             breaker = Breaker(key, policy, clock, listeners)
@@ -145,8 +146,20 @@ class Lane:
         sleepable = min(self.policy.retry_after_cap, left)
         return wait if verdict.opens or wait > sleepable else None
 
-    def give_up(self, verdict: Verdict, *, attempts: int, why: str) -> None:
-        """Tell that a call is given up after *attempts*, and *why*."""
+    def give_up(self, failure: Failure, *, attempts: int, why: str) -> None:
+        """
+        Tell that a call is given up after *attempts*, and *why*.
+
+        On an error of the provider's is noted what our own client is to be told.
+        """
+        verdict = failure.verdict
+        if verdict.blames and not isinstance(failure.error, AnswerError):
+            retry_in = self.breaker.view().retry_in or verdict.wait or 1.0
+            reason = f"the call of {self.key!r} failed: {verdict.kind}"
+            refusal = Unavailable(
+                "llm_unavailable", retry_after=retry_in, reason=reason
+            )
+            answer_with(failure.error, refusal)
         event = CallFailed(
             at=self.clock.time(),
             key=self.key,
@@ -172,10 +185,17 @@ class Lanes:
     of new keys cannot make us forget an outage.
     """
 
-    __slots__ = ("_build", "_lanes", "_lock", "_most")
+    __slots__ = ("__weakref__", "_added", "_build", "_lanes", "_lock", "_most")
 
-    def __init__(self, build: Callable[[str], Lane], *, most: int) -> None:
+    def __init__(
+        self,
+        build: Callable[[str], Lane],
+        *,
+        most: int,
+        added: Callable[[Lane], None] | None = None,
+    ) -> None:
         self._build = build
+        self._added = added
         self._most = most
         self._lock = threading.Lock()
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
@@ -199,11 +219,14 @@ class Lanes:
     def _add(self, key: str) -> Lane:
         with self._lock:
             lane = self._lanes.get(key)
-            if lane is None:
-                if len(self._lanes) >= self._most:
-                    self._make_room()
-                lane = self._lanes[key] = self._build(key)
-            return lane
+            if lane is not None:
+                return lane
+            if len(self._lanes) >= self._most:
+                self._make_room()
+            lane = self._lanes[key] = self._build(key)
+        if self._added is not None:  # it may tell listeners, who may come back here
+            self._added(lane)
+        return lane
 
     def _make_room(self) -> None:
         """Drop one lane: the first that is idle and untouched, in turn."""

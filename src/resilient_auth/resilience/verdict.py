@@ -22,7 +22,14 @@ from resilient_auth.errors import (
     StreamInterrupted,
     Unavailable,
 )
-from resilient_auth.resilience.evidence import Evidence, chain, names, read, read_body
+from resilient_auth.resilience.evidence import (
+    Evidence,
+    chain,
+    names,
+    read,
+    read_body,
+    status_of,
+)
 from resilient_auth.resilience.told import told_in_text, told_wait
 
 
@@ -48,6 +55,11 @@ class Verdict:
     where: str = "transport"
     sent: bool = True
     opens: bool = False
+
+    @property
+    def blames(self) -> bool:
+        """Say whether the provider, or our account there, is the trouble."""
+        return self.fallback and self.kind != "context_length"
 
 
 def _passing(kind: str, *, where: str = "transport", sent: bool = True) -> Verdict:
@@ -168,6 +180,7 @@ _BY_NAME: Sequence[tuple[str, frozenset[str]]] = tuple(
         ("connection", "ConnectError APIConnectionError ConnectionError"),
     )
 )
+_API_ERRORS = {"APIError", "APIStatusError"}
 _TLS_STILL_TALKING = {"SSLWantReadError", "SSLWantWriteError"}
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 
@@ -195,7 +208,7 @@ def classify_body(body: Mapping[str, Any]) -> Verdict:
     """Return the verdict on an error object that came with status 200."""
     evidence = read_body(body)
     status = evidence.status or _named_status(evidence.words) or 500
-    return replace(_by_status(replace(evidence, status=status)), where="result")
+    return _by_status(replace(evidence, status=status), where="result")
 
 
 def _judge(links: list[BaseException]) -> Verdict:
@@ -227,34 +240,39 @@ def _own(error: ResilientAuthError) -> Verdict:
 
 def _spoken(link: BaseException) -> Verdict | None:
     """Judge what the provider said in *link*, None if it said nothing."""
-    evidence = read(link)
-    if evidence.status:
-        return _by_status(evidence)
-    if not names(link) & {"APIError", "APIStatusError"}:
+    if status_of(link):
+        return _by_status(read(link))
+    if names(link).isdisjoint(_API_ERRORS):
         return None
+    evidence = read(link)
     status = _named_status(evidence.words)
     if not status:
         return None
-    return replace(_by_status(replace(evidence, status=status)), where="in_stream")
+    return _by_status(replace(evidence, status=status), where="in_stream")
 
 
 def _named_status(words: frozenset[str]) -> int:
     return next((_STATUS_OF[word] for word in sorted(words & _STATUS_OF.keys())), 0)
 
 
-def _by_status(evidence: Evidence) -> Verdict:
-    verdict = replace(KINDS[_kind(evidence)], where="status")
-    if evidence.headers.get("x-should-retry", "").strip().lower() == "false":
-        verdict = replace(verdict, retry=False)  # "true" is obeyed only where we would
-    if not (verdict.retry or verdict.trips):
-        return verdict
-    quota = verdict.kind == "quota"
-    wait = told_wait(evidence.headers, limited=quota or verdict.kind == "rate_limit")
+def _by_status(evidence: Evidence, *, where: str = "status") -> Verdict:
+    verdict = KINDS[_kind(evidence)]
+    # A "true" is obeyed only where we would retry anyway.
+    refused = evidence.headers.get("x-should-retry", "").strip().lower() == "false"
+    retry = verdict.retry and not refused
+    wait = _told(verdict.kind, evidence) if retry or verdict.trips else None
+    return replace(verdict, where=where, retry=retry, wait=wait)
+
+
+def _told(kind: str, evidence: Evidence) -> float | None:
+    """Return the seconds that the server asked to wait, clamped, or None."""
+    quota = kind == "quota"
+    wait = told_wait(evidence.headers, limited=quota or kind == "rate_limit")
     if wait is None and quota:
         wait = told_in_text(evidence.message, evidence.headers)
     if wait is None:
-        return verdict
-    return replace(verdict, wait=min(wait, _LONGEST_QUOTA if quota else _LONGEST_WAIT))
+        return None
+    return min(wait, _LONGEST_QUOTA if quota else _LONGEST_WAIT)
 
 
 def _kind(evidence: Evidence) -> str:
@@ -279,7 +297,9 @@ def _by_name(links: list[BaseException]) -> Verdict | None:
     every = [names(link) for link in links]
     for kind, classes in _BY_NAME:
         for found in every:
-            if found & classes and not (kind == "tls" and found & _TLS_STILL_TALKING):
+            if found.isdisjoint(classes):
+                continue
+            if kind != "tls" or found.isdisjoint(_TLS_STILL_TALKING):
                 return KINDS[kind]
     if any(_unreachable(link) for link in links):
         return KINDS["connection"]
@@ -298,5 +318,5 @@ def _in_stream(links: list[BaseException]) -> Verdict | None:
     for link in links:
         if type(link).__name__ == "APIError":
             evidence = replace(read(link), status=500)
-            return replace(_by_status(evidence), where="in_stream")
+            return _by_status(evidence, where="in_stream")
     return None

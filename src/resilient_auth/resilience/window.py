@@ -11,13 +11,15 @@ class Window:
     window, so that a late `step` on the old one changes nothing that counts.
     """
 
-    __slots__ = ("_failed", "_next", "_ring", "_slow", "_trip", "calls")
+    __slots__ = ("_failed", "_next", "_ring", "_slow", "_trip", "calls", "spotless")
 
     def __init__(self, trip: Trip) -> None:
         self._trip = trip
         self._ring = bytearray(trip.window)
         self._next = self._failed = self._slow = 0
         self.calls: int = 0
+        #: Whether it is full of calls that went well: one more changes nothing at all.
+        self.spotless: bool = False
 
     def step(self) -> bool:
         """
@@ -47,6 +49,7 @@ class Window:
         self._slow += slow
         here += 1
         self._next = here if here < len(ring) else 0
+        self.spotless = self.calls == len(ring) and not (self._failed or self._slow)
 
     @property
     def failure_rate(self) -> float:

@@ -7,7 +7,7 @@ from resilient_auth.auth.shell import Shell
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer, RequestView
-from resilient_auth.errors import AnswerError, InternalError
+from resilient_auth.errors import AnswerError, InternalError, answer_for
 from resilient_auth.events import RequestFailed, RequestRefused
 from resilient_auth.web.wire import json_answer
 
@@ -64,7 +64,12 @@ class Refusals:
         )
 
     def failure(self, view: RequestView, error: Exception) -> Answer:
-        """Return the answer to a request whose handler raised a bug."""
+        """
+        Return the answer to a request whose handler raised a bug.
+
+        An error that `Resilience` gave up on is no bug of ours, and a provider's 401 is
+        no 401 of our user: it is answered as ``llm_unavailable``.
+        """
         self._auth.tell(
             RequestFailed(
                 at=self._auth.clock.time(),
@@ -73,7 +78,7 @@ class Refusals:
                 error=type(error).__name__,
             )
         )
-        return self.answer(view, InternalError())
+        return self.answer(view, answer_for(error) or InternalError())
 
     def _translate(self, view: RequestView, problem: dict[str, object]) -> str:
         """Put *problem* into the reader's words; return their language."""

@@ -1,0 +1,140 @@
+"""How far down the ladder did a call get, and why? The account of one climb."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from resilient_auth.clock import Clock
+from resilient_auth.errors import DeadlineExceeded, StreamInterrupted
+from resilient_auth.events import FellBack, Listener, StreamResumed, tell
+from resilient_auth.resilience.deadline import Deadline
+from resilient_auth.resilience.functions import Kind
+from resilient_auth.resilience.rungs import Cache, Call, Kept, Rung, Said
+from resilient_auth.resilience.trace import Trace
+from resilient_auth.resilience.verdict import KINDS, classify
+
+#: Items of a stream that are kept for the cached rung; a longer one is not kept.
+MOST_KEPT = 10_000
+
+
+class Climb:
+    """
+    One call's way down the *rungs*.
+
+    *served_by*, *stale_for*, *attempts* and *resumed_by* are those of the answer.
+    """
+
+    __slots__ = (
+        "_cache",
+        "_call",
+        "_clock",
+        "_first",
+        "_listeners",
+        "_rungs",
+        "attempts",
+        "resumed_by",
+        "served_by",
+        "stale_for",
+        "value",
+    )
+
+    def __init__(
+        self,
+        rungs: Sequence[Rung],
+        clock: Clock,
+        listeners: tuple[Listener, ...],
+        call: tuple[Kind, tuple[Any, ...], dict[str, Any]],
+    ) -> None:
+        self._rungs = rungs
+        self._clock = clock
+        self._listeners = listeners
+        self._call = call
+        self._cache = next((each for each in rungs if isinstance(each, Cache)), None)
+        self._first: Exception | None = None
+        #: The answer; of a stream that is not a model's: its items.
+        self.value: Any = None
+        self.served_by: str = ""
+        self.stale_for: float | None = None
+        self.attempts: int = 0
+        self.resumed_by: str = ""
+
+    def require_time(self) -> None:
+        """Raise `DeadlineExceeded` when no time is left to call a model."""
+        deadline = Deadline.current()
+        if deadline is not None and deadline.remaining() <= 0:
+            raise DeadlineExceeded("total", deadline.seconds)
+
+    def leaves(self, rung: Call, error: Exception, trace: Trace) -> bool:
+        """
+        Note that *rung* failed before anything was handed on; say whether to go on.
+
+        The first error is what is raised in the end, with a note for each of the rest.
+        """
+        self.attempts += trace.attempts if rung.guarded else 1
+        # Nobody has seen anything of it, so that it can be begun again elsewhere.
+        cut = isinstance(error, StreamInterrupted | StopIteration | StopAsyncIteration)
+        verdict = KINDS["truncated"] if cut else classify(error)
+        if not verdict.fallback:
+            self._first = None
+            return False
+        if self._first is None:
+            ended = isinstance(error, StopIteration | StopAsyncIteration)
+            self._first = StreamInterrupted("", reason="no items") if ended else error
+        else:
+            self._first.add_note(f"{rung.name}: {verdict.kind}")
+        self._fall(rung, verdict.kind)
+        return True
+
+    def served(self, rung: Call, trace: Trace) -> None:
+        """Note that *rung* answers."""
+        self.attempts += max(1, trace.attempts)
+        self.served_by = rung.name
+        self._first = None  # its traceback knows this climb: no cycle may stay
+
+    def shelved(self, rung: Cache | Said) -> bool:
+        """Take the answer of a rung that calls nobody, if it has one."""
+        kind, args, kwargs = self._call
+        stream = kind in ("stream", "async stream")
+        if isinstance(rung, Said):
+            self.value = (rung.value,) if stream else rung.value
+        else:
+            kept = rung.find(kind, args, kwargs)
+            age = 0.0 if kept is None else max(0.0, self._clock.time() - kept.at)
+            if kept is None or age > rung.max_age:
+                self._fall(rung, "not_kept")
+                return False
+            self.value, self.stale_for = kept.value, age
+        self.served_by = rung.name
+        self._first = None
+        return True
+
+    def keep(self, value: Any) -> None:
+        """Take the answer of a model, and keep it for the cached rung."""
+        self.value = value
+        if self._cache is not None:
+            self._cache.keep(Kept(value, self._clock.time()), *self._call)
+
+    def keep_items(self, items: list[Any]) -> None:
+        """Keep the items of a whole stream, unless there are too many."""
+        if self._cache is not None and len(items) < MOST_KEPT:
+            self._cache.keep(Kept(tuple(items), self._clock.time()), *self._call)
+
+    def resumed(self, by: Call) -> None:
+        """Note that *by* goes on where the rung broke."""
+        self.resumed_by = by.name
+        event = StreamResumed(
+            at=self._clock.time(), rung=self.served_by, by=by.name, kind="interrupted"
+        )
+        tell(self._listeners, event)
+
+    def defeat(self) -> Exception:
+        """Return what to raise when no rung has an answer, and let go of it."""
+        error, self._first = self._first, None
+        return cast("Exception", error)  # the first rung calls a model, and it failed
+
+    def _fall(self, rung: Rung, kind: str) -> None:
+        """Tell that *rung* is left for the next, if there is one."""
+        here = next(n for n, each in enumerate(self._rungs) if each is rung)
+        if here + 1 < len(self._rungs):
+            to = self._rungs[here + 1].name
+            event = FellBack(at=self._clock.time(), rung=rung.name, to=to, kind=kind)
+            tell(self._listeners, event)
