@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from examples.chatbot.conversations import Conversations, Question
 from examples.chatbot.database import outages_are_503
-from examples.chatbot.excuses import excuse
+from examples.chatbot.excuses import excuse, provenance
 from examples.chatbot.feed import Feed
-from examples.chatbot.llm import ChatModel
+from examples.chatbot.llm import SAID, ChatModels, Piece
 from examples.chatbot.models import COMPLETE, DEGRADED, INTERRUPTED, STREAMING
 
-from resilient_auth import StreamInterrupted, Unavailable, classify
+from resilient_auth import AsyncAnswerStream, StreamInterrupted, Unavailable, classify
 
 _STORE_EVERY = 1.0  # seconds
 _TRIES = 12  # to store an end; with the waits, longer than the demo's own outage
@@ -76,10 +76,10 @@ class Answers:
     """The answers that are being written; belongs to one event loop."""
 
     def __init__(
-        self, conversations: Conversations, model: ChatModel, feed: Feed
+        self, conversations: Conversations, models: ChatModels, feed: Feed
     ) -> None:
         self._conversations = conversations
-        self._model = model
+        self._models = models
         self._feed = feed
         self._running: dict[tuple[str, str], Answer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,9 +121,10 @@ class Answers:
             del self._running[question.conversation_id, question.key]
 
     async def _compose(self, question: Question, answer: Answer) -> End:
-        """Ask the model, and say how it ended; whatever fails, the chat goes on."""
+        """Ask the models, and say how it ended; whatever fails, the chat goes on."""
         try:
-            await self._pass_on(question, answer)
+            async with self._models.stream(question.history) as pieces:
+                await self._pass_on(question, answer, pieces)
         except StreamInterrupted:
             note = "The model stopped in mid-sentence. What came is kept."
             return End(status=INTERRUPTED, note=note)
@@ -131,19 +132,34 @@ class Answers:
             verdict = classify(error)
             if verdict.kind == "bug":
                 raise
-            answer.add(excuse(verdict.kind, self._model.circuit()))
+            answer.add(excuse(verdict.kind))
             self._feed.note("answer_degraded")
             return End(status=DEGRADED)
-        return End(status=COMPLETE)
+        return self._end(pieces)
 
-    async def _pass_on(self, question: Question, answer: Answer) -> None:
-        """Pass the model's words on; storing them never holds them up."""
+    def _end(self, pieces: AsyncAnswerStream[Piece]) -> End:
+        """Say honestly who spoke: a model, an earlier answer, or nobody."""
+        is_model = pieces.served_by in self._models.names
+        if pieces.served_by == SAID:
+            self._feed.note("answer_degraded")
+        note = provenance(
+            pieces.served_by,
+            pieces.stale_for,
+            pieces.failures,
+            self._models.circuits(),
+        )
+        return End(status=COMPLETE if is_model else DEGRADED, note=note)
+
+    async def _pass_on(
+        self, question: Question, answer: Answer, pieces: AsyncAnswerStream[Piece]
+    ) -> None:
+        """Pass the words on; storing them never holds them up."""
         await self._store(question, answer)
         clock = asyncio.get_running_loop().time
         stored_at, storing = clock(), None
         try:
-            async for piece in self._model.stream(question.history):
-                answer.add(piece)
+            async for piece in pieces:
+                answer.add(piece.text)
                 if clock() - stored_at > _STORE_EVERY and (
                     storing is None or storing.done()
                 ):

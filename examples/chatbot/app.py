@@ -14,7 +14,7 @@ from examples.chatbot.conversations import Conversations
 from examples.chatbot.database import create_tables, open_engine, outages_are_503
 from examples.chatbot.feed import Feed
 from examples.chatbot.keys import load_ring
-from examples.chatbot.llm import ChatModel
+from examples.chatbot.llm import ChatModels
 from examples.chatbot.llm_process import LocalLLM
 from examples.chatbot.models import Base
 from examples.chatbot.outage import Outage
@@ -73,15 +73,16 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
         closing.push_async_callback(stranger.dispose)
         outage = Outage(stranger, feed)
         closing.push_async_callback(outage.close)
-        local, client, name = await _open_llm(settings, closing)
-        model = ChatModel(client, name=name, listeners=[feed])
-        answers = Answers(conversations, model, feed)
+        local, client, names = await _open_llm(settings, closing)
+        models = ChatModels(client, names=names, listeners=[feed])
+        answers = Answers(conversations, models, feed)
         closing.push_async_callback(answers.close)
 
         policy = TokenPolicy(issuer=address, audience="chatbot", access_ttl=_ACCESS_TTL)
         auth = AsyncAuth(ring, policy, store=store, listeners=[feed])
         site = Deployment.insecure_localhost(address)
-        health = Health([SqlCheck(engine), BreakerCheck(model.guard)])
+        breakers = [BreakerCheck(each, name=each.name) for each in models.guards]
+        health = Health([SqlCheck(engine), *breakers])
         web = StarletteAuth(
             auth, site, authenticate=accounts.authenticate, health=health
         )
@@ -91,7 +92,7 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
             ring=ring,
             policy=policy,
             access_cookie=site.cookies.access,
-            model=model,
+            models=models,
             local=local,
             outage=outage,
             feed=feed,
@@ -113,17 +114,17 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
 
 async def _open_llm(
     settings: Settings, closing: AsyncExitStack
-) -> tuple[LocalLLM | None, AsyncOpenAI, str]:
-    """Return the toy model's process (or None), a client, and the model's name."""
+) -> tuple[LocalLLM | None, AsyncOpenAI, tuple[str, ...]]:
+    """Return the toy models' process (or None), a client, and the models' names."""
     if settings.openai_api_key:
         client = AsyncOpenAI(api_key=settings.openai_api_key, max_retries=0)
-        local, name = None, settings.openai_model
+        local, names = None, settings.openai_models
     else:
         local = await closing.enter_async_context(LocalLLM(pace=settings.pace))
         client = AsyncOpenAI(base_url=local.base_url, api_key=local.key, max_retries=0)
-        name = toy_model.NAME
+        names = toy_model.NAMES
     closing.push_async_callback(client.close)
-    return local, client, name
+    return local, client, names
 
 
 def _sign_up(accounts: Accounts) -> Callable[[Request], Awaitable[Response]]:

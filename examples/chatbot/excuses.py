@@ -1,4 +1,8 @@
-"""What is said when the model fails? The truth, and when to try again."""
+"""What is said when a model fails? The truth, and when to try again."""
+
+from collections.abc import Mapping
+
+from examples.chatbot.llm import EARLIER, SAID
 
 from resilient_auth import Circuit
 
@@ -21,6 +25,8 @@ _WHY = {
     "auth": "it does not accept the API key",
     "permission": "it does not accept the API key",
     "not_found": "it does not know the model that was asked for",
+    "not_kept": "nobody asked exactly this before",
+    "unavailable": "it sent something that is no answer",
 }
 
 
@@ -29,12 +35,31 @@ def why(kind: str) -> str:
     return _WHY.get(kind, kind.replace("_", " "))
 
 
-def excuse(kind: str, circuit: Circuit) -> str:
+def excuse(kind: str) -> str:
     """Return what to say in place of an answer after a failure of *kind*."""
-    again = "Ask again when you like."
-    if circuit.state == "open" and circuit.retry_in > 0:
-        again = f"The circuit lets the next try through in {circuit.retry_in:.0f} s."
     return (
-        f"The language model cannot answer right now: {why(kind)}. This sentence "
-        f"comes from the chatbot itself. Your message is stored. {again}"
+        f"The language model cannot answer that: {why(kind)}. This sentence comes from "
+        "the chatbot itself. Your message is stored."
     )
+
+
+def provenance(
+    served_by: str,
+    stale_for: float | None,
+    failures: Mapping[str, str],
+    circuits: Mapping[str, Circuit],
+) -> str:
+    """Return who speaks and why not the first choice; nothing if it is the first."""
+    if not failures:
+        return ""
+    first, kind = next(iter(failures.items()))
+    because = f"{first} did not: {why(kind)}"
+    if served_by == EARLIER:
+        return f"An earlier answer, {stale_for or 0:.0f} s old; {because}."
+    if served_by == SAID:
+        waits = [each.retry_in for each in circuits.values() if each.retry_in > 0]
+        again = "Ask again when you like."
+        if len(waits) == len(circuits):
+            again = f"The next try goes through in {min(waits):.0f} s."
+        return f"Said by the chatbot itself, not by a model; {because}. {again}"
+    return f"Answered by {served_by}; {because}."

@@ -70,13 +70,18 @@ _LINES: Mapping[str, Line] = {
     ),
     "call_retried": Line(
         "warn",
-        "Call {attempt} to the model failed: {why_kind}.",
+        "Call {attempt} to {key} failed: {why_kind}.",
         "Trying again in {wait:.1f} s; nothing had been shown yet.",
     ),
     "call_failed": Line(
         "bad",
-        "The model was given up after {attempts} calls: {why_kind}.",
-        "No more calls for this message, so nobody waits in vain.",
+        "{key} was given up after {attempts} calls: {why_kind}.",
+        "No more calls to it for this message, so nobody waits in vain.",
+    ),
+    "fell_back": Line(
+        "warn",
+        "{rung} could not help: {why_kind}.",
+        "Next in line: {to}. The page says who spoke.",
     ),
     "retry_budget_spent": Line(
         "warn",
@@ -85,23 +90,23 @@ _LINES: Mapping[str, Line] = {
     ),
     "breaker_opened": Line(
         "bad",
-        "The circuit opened: {why_kind}.",
+        "The circuit of {key} opened: {why_kind}.",
         "For {retry_in:.0f} s nobody waits for a model that does not answer.",
     ),
     "breaker_half_opened": Line(
-        "info", "The circuit is half open.", "One probe may go through."
+        "info", "The circuit of {key} is half open.", "One probe may go through."
     ),
     "breaker_closed": Line(
-        "good", "The circuit closed.", "The model answers again; calls flow."
+        "good", "The circuit of {key} closed.", "It answers again; calls flow."
     ),
     "stream_broken": Line(
         "warn",
-        "The model's stream stopped after {items} pieces, without its end marker.",
+        "The stream of {key} stopped after {items} pieces, without its end marker.",
         "What came is kept and marked as interrupted; nobody calls it complete.",
     ),
     "answer_degraded": Line(
         "warn",
-        "The chatbot said itself that the model cannot answer.",
+        "The chatbot said itself that no model can answer.",
         "Your message is stored, and the page offers to try again.",
     ),
     "answer_not_stored": Line(

@@ -69,9 +69,13 @@ class LocalLLM:
         async with self._moving:
             await self._stop()
 
-    async def break_it(self, mode: str, count: int | None = None) -> None:
+    async def break_it(
+        self, mode: str, count: int | None = None, *, both: bool = False
+    ) -> None:
         """
-        Let it misbehave as *mode* for *count* calls; ``down`` stops the process.
+        Let the first model, or *both*, misbehave as *mode* for *count* calls.
+
+        ``down`` stops the process, which is both.
 
         Raises `ValueError` for a mode that it does not know, and `Unavailable` if the
         process does not answer.
@@ -81,7 +85,7 @@ class LocalLLM:
                 await self._stop()
                 return
             await self._start()
-            wanted = {"mode": mode, "count": count}
+            wanted = {"mode": mode, "count": count, "both": both}
             try:
                 answer = await self._control.post(self._faults, json=wanted)
             except httpx2.TransportError as error:
@@ -116,15 +120,16 @@ class LocalLLM:
             process.kill()
         await process.communicate()
 
-    async def mode(self) -> str:
-        """Return what is wrong with it now: ``none``, a fault, or ``down``."""
+    async def mode(self) -> tuple[str, bool]:
+        """Return what is wrong: ``none``, a fault or ``down``; and whether of both."""
         if not self._runs():
-            return "down"
+            return "down", True
         try:
             answer = await self._control.get(self._faults)
         except httpx2.TransportError:
-            return "down"  # it was stopped while it was asked
-        return str(answer.json()["mode"])
+            return "down", True  # it was stopped while it was asked
+        said = answer.json()
+        return str(said["mode"]), bool(said["both"])
 
     @property
     def _faults(self) -> str:

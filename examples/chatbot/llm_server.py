@@ -4,7 +4,7 @@ Who answers when there is no real provider? A toy server that speaks OpenAI's pr
 It runs as a process of its own (``python -m examples.chatbot.llm_server``), prints its
 port, asks for the API key in ``DEMO_LLM_KEY``, and ends with its parent: the parent
 holds the other end of its standard input, and a parent that dies, however it dies, lets
-go of it. ``POST /faults {"mode": …, "count": …}`` makes it misbehave.
+go of it. ``POST /faults {"mode": …, "count": …, "both": …}`` makes it misbehave.
 """
 
 import argparse
@@ -35,22 +35,31 @@ _KEEP_ALIVES = 120  # of a stalled stream, half a second apart
 
 
 class Faults:
-    """What goes wrong with the next calls: *mode*, for *left* calls or until told."""
+    """
+    What goes wrong with the next calls: *mode*, for *left* calls or until told.
+
+    The second model is well unless *both* are meant.
+    """
 
     def __init__(self) -> None:
         self.mode = "none"
+        self.both = False
         self.left: int | None = None
 
-    def set(self, mode: object, count: object) -> None:
+    def set(self, mode: object, count: object, *, both: object) -> None:
         """Switch to *mode* for *count* calls (None: until told otherwise)."""
         if mode not in MODES:
             raise ValueError(f"mode is one of {', '.join(MODES)}")
         if count is not None and (type(count) is not int or count < 1):
             raise ValueError("count is a whole number from 1, or null")
-        self.mode, self.left = str(mode), count
+        if not isinstance(both, bool):
+            raise ValueError("both is true or false")  # noqa: TRY004 - a 400
+        self.mode, self.left, self.both = str(mode), count, both
 
-    def take(self) -> str:
-        """Return the fault of the call that is here now, and count it."""
+    def take(self, model: object) -> str:
+        """Return the fault of the call to *model* that is here now, and count it."""
+        if model == toy_model.SECOND and not self.both:
+            return "none"
         mode = self.mode
         if self.left is not None:
             self.left -= 1
@@ -60,7 +69,7 @@ class Faults:
 
     def view(self) -> dict[str, object]:
         """Return mode and what is left of it."""
-        return {"mode": self.mode, "count": self.left}
+        return {"mode": self.mode, "count": self.left, "both": self.both}
 
 
 class ToyServer:
@@ -86,8 +95,11 @@ class ToyServer:
     async def _models(self, request: Request) -> Response:
         if not self._knows(request):
             return _unauthorised()
-        model = {"id": toy_model.NAME, "object": "model", "owned_by": "resilient-auth"}
-        return JSONResponse({"object": "list", "data": [model]})
+        models = [
+            {"id": name, "object": "model", "owned_by": "resilient-auth"}
+            for name in toy_model.NAMES
+        ]
+        return JSONResponse({"object": "list", "data": models})
 
     async def _show_faults(self, request: Request) -> Response:
         if not self._knows(request):
@@ -99,7 +111,8 @@ class ToyServer:
             return _unauthorised()
         try:
             asked = await request.json()
-            self._faults.set(asked["mode"], asked.get("count"))
+            both = asked.get("both", False)
+            self._faults.set(asked["mode"], asked.get("count"), both=both)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return _error(400, "invalid_request_error", str(error))
         return JSONResponse(self._faults.view())
@@ -112,7 +125,7 @@ class ToyServer:
             messages = _checked_messages(asked)
         except ValueError as error:
             return _error(400, "invalid_request_error", str(error))
-        fault = self._faults.take()
+        fault = self._faults.take(asked["model"])
         if fault == "429":
             headers = {"retry-after": "1"}
             return _error(429, "rate_limit_exceeded", "Slow down.", headers)
@@ -178,7 +191,7 @@ class _Completion:
         self._head = {
             "id": f"chatcmpl-toy-{number}",
             "created": int(time.time()),
-            "model": toy_model.NAME,
+            "model": asked["model"],
         }
 
     def whole(self) -> dict[str, Any]:

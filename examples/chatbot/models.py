@@ -12,7 +12,7 @@ STREAMING, COMPLETE, INTERRUPTED, DEGRADED = (
     "streaming",
     "complete",
     "interrupted",  # the model stopped midway; what came is kept
-    "degraded",  # the chatbot said itself that the model cannot be reached
+    "degraded",  # an earlier answer, or said by the chatbot itself: no model spoke
 )
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 from examples.chatbot.bodies import read_object
 from examples.chatbot.feed import Feed
-from examples.chatbot.llm import ChatModel
+from examples.chatbot.llm import ChatModels
 from examples.chatbot.llm_process import LocalLLM
 from examples.chatbot.outage import SECONDS, Outage
 from starlette.requests import Request
@@ -57,7 +57,7 @@ class Panel:
     ring: KeyRing
     policy: TokenPolicy
     access_cookie: CookiePolicy
-    model: ChatModel
+    models: ChatModels
     local: LocalLLM | None  # None: a real provider answers, which nobody breaks
     outage: Outage
     duplicating: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -81,15 +81,18 @@ class Panel:
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit() and len(after) <= 15):
             raise Refused("request_invalid", "after is a number.")
-        mode = "none" if self.local is None else await self.local.mode()
+        mode, both = await self.local.mode() if self.local else ("none", False)
+        first, *others = self.models.circuits().items()
         return _private(
             {
                 "started_at": self.started_at,
                 "events": self.feed.after(int(after)),
-                "circuit": asdict(self.model.circuit()),
+                "circuit": asdict(first[1]),
+                "others": {name: asdict(each) for name, each in others},
                 "llm": {
-                    "name": self.model.name,
+                    "name": first[0],
                     "mode": mode,
+                    "both": both,
                     "local": self.local is not None,
                 },
                 "database": {"stopped_for": self.outage.left()},
@@ -114,19 +117,21 @@ class Panel:
         return Response(status_code=204)
 
     async def _break_llm(self, request: Request) -> Response:
-        """Set how the local model misbehaves, for one call or until told."""
+        """Set how one or both local models misbehave, for one call or until told."""
         await self.web.principal(request)
         if self.local is None:
             raise Refused("request_invalid", "A real provider answers; break it there.")
         said = await read_object(request)
         mode, once = str(said.get("mode")), said.get("once") is True
+        both = said.get("both") is True
+        count = 1 if once and mode != "none" else None
         try:
-            await self.local.break_it(mode, 1 if once and mode != "none" else None)
+            await self.local.break_it(mode, count, both=both)
         except ValueError as error:
             raise Refused("request_invalid", str(error)) from None
         self.feed.note(
             "you_healed_llm" if mode == "none" else "you_broke_llm",
-            mode=f"{mode}, for one call" if once and mode != "down" else mode,
+            mode=_described(mode, once=once, both=both),
         )
         return _private({"mode": mode})
 
@@ -149,6 +154,13 @@ class Panel:
             ) from None
         self.feed.note("you_duplicated_user")
         return _private(json.loads(said))
+
+
+def _described(mode: str, *, once: bool, both: bool) -> str:
+    if mode == "down":
+        return "down, all of them"
+    models = "both models" if both else "the first model"
+    return f"{mode}, {models}{', for one call' if once else ''}"
 
 
 async def _run(module: str) -> bytes:

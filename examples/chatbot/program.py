@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import uvicorn
+from examples.chatbot import toy_model
 from examples.chatbot.answers import Answers
 from examples.chatbot.app import open_demo
 from examples.chatbot.settings import DEMO_PASSWORD, DEMO_USER, Settings
@@ -118,7 +119,8 @@ def _listen(port: int) -> list[socket.socket]:
 
 
 def _welcome(address: str, settings: Settings) -> str:
-    model = settings.openai_model if settings.openai_api_key else "a local toy model"
+    models = settings.openai_models if settings.openai_api_key else toy_model.NAMES
+    toys = "" if settings.openai_api_key else " (local toys)"
     login = f'{{"username":"{DEMO_USER}","password":"{DEMO_PASSWORD}"}}'
     return f"""
   The resilient-auth chatbot is ready.
@@ -127,7 +129,7 @@ def _welcome(address: str, settings: Settings) -> str:
 
       user      {DEMO_USER}
       password  {DEMO_PASSWORD}
-      model     {model}
+      models    {", then ".join(models)}{toys}
 
   Try: log in, ask for a long answer, and break something beside the chat while it
   speaks. Open a second tab. Stop this program and start it again: you stay logged in.

@@ -9,6 +9,8 @@ from typing import TypeVar
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from resilient_auth import ConfigError, check_api_key
+
 N = TypeVar("N", int, float)
 
 _DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
@@ -30,10 +32,17 @@ class Settings:
     data: Path
     database_url: str
     openai_api_key: str
-    openai_model: str
+    openai_models: tuple[str, ...]
     pace: float
 
     def __post_init__(self) -> None:
+        if len(set(self.openai_models)) < len(self.openai_models):
+            raise ValueError("DEMO_MODEL and DEMO_SECOND_MODEL are two models.")
+        if self.openai_api_key:
+            try:
+                check_api_key(self.openai_api_key, "openai")
+            except ConfigError as error:
+                raise ValueError(f"OPENAI_API_KEY: {error}") from None
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"PORT is 0 to 65535, not {self.port}.")
         if not (math.isfinite(self.pace) and self.pace >= 0):
@@ -59,7 +68,10 @@ class Settings:
             database_url=environ.get("DEMO_DATABASE_URL")
             or f"sqlite+aiosqlite:///{data / 'chatbot.db'}",
             openai_api_key=environ.get("OPENAI_API_KEY", ""),
-            openai_model=environ.get("DEMO_MODEL") or "gpt-4o-mini",
+            openai_models=(
+                environ.get("DEMO_MODEL") or "gpt-4o-mini",
+                environ.get("DEMO_SECOND_MODEL") or "gpt-4.1-nano",
+            ),
             pace=_number(environ, "DEMO_PACE", float, 0.03),
         )
 

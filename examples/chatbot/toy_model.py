@@ -9,7 +9,7 @@ shows whether the server still remembers after a restart.
 import re
 from collections.abc import Mapping, Sequence
 
-NAME = "toy-1"
+NAME, SECOND = NAMES = ("toy-1", "toy-0")
 
 _HONEST = (
     "I am `toy-1`, a small local model made of templates: no weights, no insight. "

@@ -105,7 +105,7 @@ class TestProtocol:
         """A client that checks the model first finds it."""
         listed = [model.id async for model in client.models.list()]
 
-        assert [toy_model.NAME] == listed
+        assert list(toy_model.NAMES) == listed
 
     async def test_a_wrong_key_is_401(self, llm: LocalLLM) -> None:
         """A page of somebody else on this machine cannot talk to it."""
@@ -193,7 +193,7 @@ class TestFaults:
                 [_ async for _ in chunks]
         with pytest.raises(openai.APIConnectionError):
             await stream(client)
-        assert await llm.mode() == "down"
+        assert await llm.mode() == ("down", True)
 
     async def test_it_comes_back_on_the_same_port(
         self, llm: LocalLLM, client: AsyncOpenAI
@@ -203,7 +203,7 @@ class TestFaults:
         await llm.break_it("none")
 
         assert text_of(await stream(client))
-        assert await llm.mode() == "none"
+        assert await llm.mode() == ("none", False)
 
     async def test_a_fault_for_one_call(
         self, llm: LocalLLM, client: AsyncOpenAI
@@ -213,7 +213,7 @@ class TestFaults:
 
         with pytest.raises(openai.InternalServerError):
             await stream(client)
-        assert await llm.mode() == "none"
+        assert await llm.mode() == ("none", False)
         assert text_of(await stream(client))
 
     @pytest.mark.parametrize(("mode", "count"), [("529", None), ("500", 0)])
@@ -225,7 +225,7 @@ class TestFaults:
 
         with pytest.raises(ValueError, match=r"mode|count"):
             await llm.break_it(mode, count)
-        assert await llm.mode() == "500"
+        assert await llm.mode() == ("500", False)
 
 
 class TestProcess:
@@ -262,7 +262,7 @@ class TestProcess:
         assert llm.pid is None
 
         await llm.break_it("500")
-        assert await llm.mode() == "500"
+        assert await llm.mode() == ("500", False)
 
     async def test_a_start_that_is_given_up_leaves_nothing(
         self, llm: LocalLLM, monkeypatch: pytest.MonkeyPatch
@@ -285,7 +285,7 @@ class TestProcess:
         assert llm.pid is None
 
         await llm.start()
-        assert await llm.mode() == "none"
+        assert await llm.mode() == ("none", False)
 
     def test_it_ends_with_a_parent_that_was_killed(self) -> None:
         """SIGKILL lets nobody clean up; the pipe closes all the same."""

@@ -35,7 +35,7 @@ def press() -> Press:
         ring=nothing,
         policy=nothing,
         access_cookie=nothing,
-        model=nothing,
+        models=nothing,
         local=None,
         outage=nothing,
         feed=Feed(),

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -110,9 +111,15 @@ def log_in(page: httpx2.Client, demo: Program) -> None:
     assert answer.status_code == 200
 
 
-def say(page: httpx2.Client, demo: Program, text: str, key: str) -> dict[str, object]:
+def say(
+    page: httpx2.Client,
+    demo: Program,
+    text: str,
+    key: str,
+    conversation: str = "c" * 8,
+) -> dict[str, object]:
     """Say *text* and return how the answer ended, its text included."""
-    said = {"conversation": "c" * 8, "key": key, "text": text}
+    said = {"conversation": conversation, "key": key, "text": text}
     answer = page.post(f"{demo.address}/api/chat", json=said)
     events = [
         json.loads(line.removeprefix("data: "))
@@ -128,6 +135,14 @@ def messages(page: httpx2.Client, demo: Program) -> list[dict[str, str]]:
     found = page.get(f"{demo.address}/api/conversations/{'c' * 8}")
     stored: list[dict[str, str]] = found.json()["messages"]
     return stored
+
+
+def events(page: httpx2.Client, demo: Program) -> list[dict[str, str]]:
+    """Return what the feed tells."""
+    found: list[dict[str, str]] = page.get(f"{demo.address}/demo/events").json()[
+        "events"
+    ]
+    return found
 
 
 class TestStart:
@@ -279,6 +294,50 @@ class TestStart:
 
         assert answer.is_redirect
         assert demo.address == answer.headers["location"]
+
+
+class TestLadder:
+    """Who answers when the first model cannot, and what is said about it."""
+
+    def test_second_model_earlier_answer_said_text(
+        self, demo: Program, page: httpx2.Client
+    ) -> None:
+        """Down the rungs, one after the other, and each says so."""
+        demo.start()
+        log_in(page, demo)
+        fresh = say(page, demo, "tell me about tabs", "key-0001", "conversation-1")
+        page.post(f"{demo.address}/demo/llm", json={"mode": "500"})
+        second = say(page, demo, "tell me about cookies", "key-0002", "conversation-2")
+        page.post(f"{demo.address}/demo/llm", json={"mode": "429", "both": True})
+        earlier = say(page, demo, "tell me about tabs", "key-0003", "conversation-3")
+        page.post(f"{demo.address}/demo/llm", json={"mode": "down"})
+        sorry = say(page, demo, "something new", "key-0004", "conversation-4")
+        told = [each["name"] for each in events(page, demo)]
+
+        assert (fresh["status"], fresh["note"]) == ("complete", "")
+        assert second["status"] == "complete"
+        assert str(second["note"]).startswith("Answered by toy-0; toy-1 did not: it ")
+        assert (earlier["status"], earlier["text"]) == ("degraded", fresh["text"])
+        assert re.match(r"An earlier answer, \d+ s old; toy-1", str(earlier["note"]))
+        assert sorry["status"] == "degraded"
+        assert "comes from the chatbot itself" in str(sorry["text"])
+        assert "toy-1 did not" in str(sorry["note"])
+        assert told.count("fell_back") == 1 + 2 + 3
+
+    def test_a_model_behind_does_not_share_the_circuit(
+        self, demo: Program, page: httpx2.Client
+    ) -> None:
+        """The first is not called any more, and the second speaks at once."""
+        demo.start()
+        log_in(page, demo)
+        page.post(f"{demo.address}/demo/llm", json={"mode": "500"})
+        for number in range(3):
+            end = say(page, demo, f"word {number}", f"key-{number:04}")
+            assert end["status"] == "complete"
+        state = page.get(f"{demo.address}/demo/events").json()
+
+        assert state["circuit"]["state"] == "open"
+        assert state["others"]["toy-0"]["state"] == "closed"
 
 
 class TestPressure:

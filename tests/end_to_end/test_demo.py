@@ -165,6 +165,26 @@ def test_an_outage_of_the_model_degrades_and_recovers(
     assert unexpected(tab) == []
 
 
+def test_the_page_says_who_answers(user: Context, demo: Demo) -> None:
+    """The second model, and below it an earlier answer, each with its reason."""
+    tab = user.open(demo.address)
+    log_in(tab)
+    say(tab, "tell me about tabs")
+    wait_for_answers(tab, 1)
+    tab.click(by("llm-500"))
+    tab.click(by("new-conversation"))
+    say(tab, "tell me about cookies")
+    wait_for_answers(tab, 1)
+    tab.wait_for_text(by("answer-note"), "Answered by toy-0")
+    tab.click(by("llm-down"))
+    tab.click(by("new-conversation"))
+    say(tab, "tell me about tabs")
+    wait_for_answers(tab, 1, "degraded")
+
+    tab.wait_for_text(by("answer-note"), "An earlier answer")
+    assert unexpected(tab) == []
+
+
 def test_a_cut_stream_is_marked(user: Context, demo: Demo) -> None:
     """Half an answer is never shown as a whole one."""
     tab = user.open(demo.address)

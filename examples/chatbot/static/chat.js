@@ -10,7 +10,7 @@ import { persist } from "./patience.js";
 const NEAR = 80; // px from the end within which new text is followed
 const NOTES = {
   interrupted: "Interrupted. What came is kept.",
-  degraded: "Said by the chatbot itself, not by the model.",
+  degraded: "Not from a model: an earlier answer, or said by the chatbot itself.",
   missing: "Not answered yet.",
 };
 
@@ -161,7 +161,8 @@ function settle(message, { text, status, note }) {
   const again = make("button", { className: "quiet", type: "button", "data-testid": "again" }, "Try again");
   again.addEventListener("click", () => deliver(message));
   foot.replaceChildren(make("span", { className: "note", "data-testid": "answer-note" }, note || NOTES[status] || ""), again);
-  foot.hidden = status === "complete";
+  again.hidden = status === "complete";
+  foot.hidden = status === "complete" && !note;
   answer.dataset.status = status;
   answer.removeAttribute("aria-busy");
   keepingTheEnd(() => write(answer.querySelector(".text"), text));

@@ -12,7 +12,7 @@ const MODES = {
   500: "An error of its own. Up to three calls, with a random pause between.",
   stall: "Keep-alives, but no word. After three seconds without content the call is made again.",
   cut: "Stops in mid-answer without its end marker. What came is kept, and marked.",
-  down: "Its process is stopped: connection refused.",
+  down: "The process of both is stopped: connection refused. Ask a new conversation what you asked before.",
 };
 const VERDICTS = {
   rotated: "Won the race",
@@ -76,7 +76,7 @@ on($("revoke"), async () => {
 });
 
 for (const button of $("llm-modes").children) {
-  on(button, () => post("llm", { mode: button.dataset.mode, once: $("llm-once").checked }));
+  on(button, () => post("llm", { mode: button.dataset.mode, once: $("llm-once").checked, both: $("llm-both").checked }));
 }
 
 on($("database"), () => post("database"));
@@ -92,11 +92,12 @@ on($("duplicate"), async () => {
   $("duplicate-result").hidden = false;
 });
 
-onMode(({ mode, local }) => {
+onMode(({ mode, both, local }) => {
   for (const button of $("llm-modes").children) {
     button.setAttribute("aria-pressed", button.dataset.mode === mode);
     button.disabled = !local;
   }
-  const what = local ? MODES[mode] : "A real provider answers; it cannot be broken from here.";
+  const whose = mode === "none" || mode === "down" ? "" : both ? "Both models. " : "The first model; the second steps in. ";
+  const what = local ? whose + MODES[mode] : "A real provider answers; it cannot be broken from here.";
   if ($("llm-what").textContent !== what) $("llm-what").textContent = what;
 });

@@ -8,6 +8,7 @@ const CIRCUITS = { closed: "closed", open: "open", half_open: "half open" };
 
 let facts = null;
 let circuit = { state: "closed", calls: 0, failure_rate: 0 };
+let others = {}; // the circuits of the models behind the first one
 let probeAt = 0; // monotonic s at which an open circuit lets a probe through
 let databaseBackAt = 0;
 
@@ -21,13 +22,14 @@ export function expireNow() {
 }
 
 /** Take what the server said about its circuit, its model and its database. */
-export function showState({ circuit: said, llm, database }) {
+export function showState({ circuit: said, others: behind, llm, database }) {
   const now = performance.now() / 1000;
   circuit = said;
+  others = behind;
   probeAt = now + said.retry_in;
   databaseBackAt = now + database.stopped_for;
   light("llm-lamp", llm.mode === "none" ? "closed" : "open", llm.mode === "none" ? "healthy" : llm.mode);
-  $("model-name").textContent = llm.local ? `${llm.name} is a toy made of templates.` : `Model: ${llm.name}.`;
+  $("model-name").textContent = llm.local ? `${llm.name} is a toy made of templates, and so is the one behind it.` : `Model: ${llm.name}.`;
   if (!llm.local) $("model-note").textContent = `You are talking to ${llm.name}, through the real provider.`;
   tick();
 }
@@ -53,6 +55,9 @@ function showCircuit(wait) {
   $("circuit-what").textContent = state === "open" ? `next try in ${wait} s`
     : state === "half_open" ? "the next call is a probe"
     : circuit.calls === 0 ? "no calls yet" : `${share} % of ${circuit.calls} calls failed`;
+  for (const [name, { state: its }] of Object.entries(others)) {
+    if (its !== "closed") $("circuit-what").textContent += `; ${name}: ${CIRCUITS[its]}`;
+  }
 }
 
 function countDown() {

@@ -11,12 +11,12 @@ from typing import Final
 
 
 class Alarm:
-    """Interrupts the task in which it was made, when `ring` is called by the loop."""
+    """Interrupts the task in which it was made, when `ring` is called by its *loop*."""
 
     __slots__ = ("_asked", "_task", "rang")
 
-    def __init__(self) -> None:
-        task = asyncio.current_task()
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("A call with a time limit runs inside an asyncio task.")
         self._task: Final = task

@@ -1,6 +1,6 @@
 """Where does this answer come from? Its value or items, and who served them."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
@@ -15,13 +15,15 @@ class Answer(Generic[T]):
     A *value* and where it comes from.
 
     *served_by* names the rung. *stale_for* is the age in seconds of a kept answer, None
-    for a fresh one. *attempts* counts the calls that went out, on all rungs.
+    for a fresh one. *attempts* counts the calls that went out, on all rungs. *failures*
+    says for each rung above why it was left: the kind of its `Verdict`, or ``not_kept``.
     """
 
     value: T
     served_by: str
     stale_for: float | None
     attempts: int
+    failures: Mapping[str, str]
 
 
 class _Served:
@@ -46,6 +48,11 @@ class _Served:
     def attempts(self) -> int:
         """Return how many calls went out so far."""
         return self._climb.attempts
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Return why each rung above was left: the kind of its `Verdict`."""
+        return self._climb.failures
 
     @property
     def resumed_by(self) -> str:

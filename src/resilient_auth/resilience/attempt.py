@@ -106,8 +106,8 @@ def bounded_attempt(
     """Run `attempt` in a slot of the bulkhead, its time limit being the deadline."""
     lane.acquire(deadline)
     try:
-        limit, _, _ = time_limit(lane, deadline)
-        if limit is None:
+        limit, what, _ = time_limit(lane, deadline)
+        if limit is None or what == "total":  # which is the context's already
             return attempt(lane, deadline, check, work, args, kwargs)
         with Deadline(limit, clock=lane.clock):
             return attempt(lane, deadline, check, work, args, kwargs)
@@ -124,7 +124,8 @@ async def abounded_attempt(
     kwargs: Mapping[str, Any],
 ) -> T | Failure:
     """Run `aattempt` in a slot of the bulkhead, and cut it short at its time limit."""
-    await lane.aacquire(deadline)
+    if not lane.take():
+        await lane.aacquire(deadline)
     try:
         limit, what, allowed = time_limit(lane, deadline)
         if limit is None:
@@ -161,8 +162,9 @@ async def timed(
     kwargs: Mapping[str, Any],
 ) -> T:
     """Call *work* for at most *limit* seconds; `DeadlineExceeded` names *what*."""
-    alarm = Alarm()
-    timer = asyncio.get_running_loop().call_later(limit, alarm.ring)
+    loop = asyncio.get_running_loop()
+    alarm = Alarm(loop)
+    timer = loop.call_at(loop.time() + limit, alarm.ring)
     try:
         result = await work(*args, **kwargs)
     except BaseException as error:

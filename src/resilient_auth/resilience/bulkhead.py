@@ -70,6 +70,14 @@ class Slots:
         #: How many slots are in use.
         self.taken: int = 0
 
+    def take(self) -> bool:
+        """Take a slot if one is free, which it never is while anybody waits."""
+        with self._lock:
+            if self.taken >= self._policy.limit:
+                return False
+            self.taken += 1
+            return True
+
     def acquire(self, *, left: float | None = None) -> None:
         """
         Take a slot, or block for one, but never longer than *left* seconds.

@@ -20,7 +20,8 @@ class Climb:
     """
     One call's way down the *rungs*.
 
-    *served_by*, *stale_for*, *attempts* and *resumed_by* are those of the answer.
+    *served_by*, *stale_for*, *attempts*, *failures* and *resumed_by* are those of the
+    answer.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class Climb:
         "_listeners",
         "_rungs",
         "attempts",
+        "failures",
         "resumed_by",
         "served_by",
         "stale_for",
@@ -55,6 +57,7 @@ class Climb:
         self.served_by: str = ""
         self.stale_for: float | None = None
         self.attempts: int = 0
+        self.failures: dict[str, str] = {}
         self.resumed_by: str = ""
 
     def require_time(self) -> None:
@@ -132,7 +135,8 @@ class Climb:
         return cast("Exception", error)  # the first rung calls a model, and it failed
 
     def _fall(self, rung: Rung, kind: str) -> None:
-        """Tell that *rung* is left for the next, if there is one."""
+        """Note why *rung* is left, and tell it if there is a next one."""
+        self.failures[rung.name] = kind
         here = next(n for n, each in enumerate(self._rungs) if each is rung)
         if here + 1 < len(self._rungs):
             to = self._rungs[here + 1].name

@@ -22,6 +22,9 @@ R = TypeVar("R")
 _innermost: ContextVar["Deadline | None"] = ContextVar(
     "resilient_auth_deadline", default=None
 )
+#: Returns None where no deadline can be open. If it returns one, that one may have been
+#: left, and `Deadline.current` knows; but most calls have none, and this is faster.
+innermost: Callable[[], "Deadline | None"] = _innermost.get
 _SYSTEM = SystemClock()
 
 
@@ -99,12 +102,11 @@ class Deadline:
 
     def remaining(self) -> float:
         """Return the seconds left until this deadline, at least 0."""
-        left = self._ends_at - self._now()
-        return left if left > 0.0 else 0.0
+        return max(0.0, self._ends_at - self._now())
 
     def require(self) -> float:
         """Return the seconds left; raises `DeadlineExceeded` when there are none."""
-        left = self.remaining()
+        left = self._ends_at - self._now()
         if left <= 0.0:
             raise DeadlineExceeded("total", self.seconds)
         return left
@@ -113,9 +115,9 @@ class Deadline:
         """Shrink this deadline to *outer*, if that ends sooner, and return it."""
         if outer is not None:
             # Remaining time is compared, for the two may read different clocks.
-            left = outer.remaining()
-            if left < self.remaining():
-                self._ends_at = self._now() + left
+            ends_at = self._now() + outer.remaining()
+            if ends_at < self._ends_at:
+                self._ends_at = ends_at
                 self.seconds = outer.seconds
         return self
 

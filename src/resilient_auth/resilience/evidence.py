@@ -77,7 +77,7 @@ def _names(kind: type) -> frozenset[str]:
 
 
 def status_of(error: BaseException) -> int:
-    """Return the HTTP status that *error* names, 0 if none: the cheap part of `read`."""
+    """Return the HTTP status that *error* names, 0 if none; cheaper than `read`."""
     return _status(error, _attribute(error, "response"))
 
 

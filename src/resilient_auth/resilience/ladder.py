@@ -314,6 +314,7 @@ def _answer(climb: Climb) -> Answer[Any]:
         served_by=climb.served_by,
         stale_for=climb.stale_for,
         attempts=climb.attempts,
+        failures=climb.failures,
     )
 
 

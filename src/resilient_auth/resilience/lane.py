@@ -57,9 +57,9 @@ class Lane:
         "listeners",
         "now",
         "policy",
+        "seen",
         "slots",
         "slow_after",
-        "touched",
     )
 
     def __init__(
@@ -88,26 +88,27 @@ class Lane:
         self.slow_after: float = math.inf if slow_after is None else slow_after
         self.fair_share: float = policy.fair_share(policy.timeouts.attempt)
         self.fair_stream_share: float = policy.fair_share(policy.timeouts.first_content)
-        #: Whether the lane was used since `Lanes` last looked for room.
-        self.touched: bool = True
+        #: How many calls it had admitted when `Lanes` last looked for room.
+        self.seen: int = -1
 
-    def acquire(self, deadline: Deadline | None) -> None:
+    def take(self) -> bool:
         """
-        Take a slot of the bulkhead; raises `BulkheadFull`.
+        Take a slot of the bulkhead if one is free, and say whether it did.
 
         Raises `CircuitOpen` first, so that nobody queues before a closed door.
         """
         self.breaker.require()
-        if self.slots is not None:
-            left = None if deadline is None else deadline.remaining()
-            self.slots.acquire(left=left)
+        return self.slots is None or self.slots.take()
+
+    def acquire(self, deadline: Deadline | None) -> None:
+        """Take a slot, or wait for one; raises `BulkheadFull`, or as `take` does."""
+        if not self.take() and self.slots is not None:
+            self.slots.acquire(left=_left(deadline))
 
     async def aacquire(self, deadline: Deadline | None) -> None:
         """Do the same as a task."""
-        self.breaker.require()
-        if self.slots is not None:
-            left = None if deadline is None else deadline.remaining()
-            await self.slots.aacquire(left=left)
+        if not self.take() and self.slots is not None:
+            await self.slots.aacquire(left=_left(deadline))
 
     def release(self) -> None:
         """Give the slot of the bulkhead back."""
@@ -185,7 +186,7 @@ class Lanes:
     of new keys cannot make us forget an outage.
     """
 
-    __slots__ = ("__weakref__", "_added", "_build", "_lanes", "_lock", "_most")
+    __slots__ = ("__weakref__", "_added", "_build", "_lanes", "_lock", "_most", "own")
 
     def __init__(
         self,
@@ -199,14 +200,14 @@ class Lanes:
         self._most = most
         self._lock = threading.Lock()
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        #: The lane of all calls that name no key, where the owner put one here: it
+        #: need not be looked up. None again when it is dropped.
+        self.own: Lane | None = None
 
     def get(self, key: str) -> Lane:
         """Return the lane of *key*, a new one if there is none."""
         lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._add(key)
-        lane.touched = True
-        return lane
+        return self._add(key) if lane is None else lane
 
     def find(self, key: str) -> Lane | None:
         """Return the lane of *key*, or None."""
@@ -232,8 +233,16 @@ class Lanes:
         """Drop one lane: the first that is idle and untouched, in turn."""
         for _ in range(_CHANCES):
             key, lane = self._lanes.popitem(last=False)
-            if lane.breaker.idle and not lane.touched:
-                return
-            lane.touched = False
+            admitted = lane.breaker.admitted
+            if lane.seen == admitted and lane.breaker.idle:
+                break
+            lane.seen = admitted
             self._lanes[key] = lane
-        self._lanes.popitem(last=False)
+        else:
+            _, lane = self._lanes.popitem(last=False)
+        if lane is self.own:
+            self.own = None
+
+
+def _left(deadline: Deadline | None) -> float | None:
+    return None if deadline is None else deadline.remaining()

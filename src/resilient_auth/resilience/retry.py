@@ -37,15 +37,7 @@ _JITTER = 0.1
 class Course:
     """What is asked, and told, between the attempts of one call that *failed*."""
 
-    __slots__ = (
-        "_attempts",
-        "_deadline",
-        "_lane",
-        "_last",
-        "_roll",
-        "_succeeded",
-        "_why",
-    )
+    __slots__ = ("_attempts", "_deadline", "_lane", "_last", "_roll", "_why")
 
     def __init__(
         self,
@@ -56,7 +48,6 @@ class Course:
         roll: Callable[[], float] = random.random,
     ) -> None:
         self._last = failed
-        self._succeeded = False
         self._lane = lane
         self._deadline = deadline
         self._roll = roll
@@ -67,7 +58,7 @@ class Course:
         """
         Yield the seconds to wait before each attempt that is to follow.
 
-        After each, the outcome is told by `attempted` or `rejected`.
+        After each, the outcome is told by `attempted` or `rejected`; a success ends it.
         """
         if not self._last.verdict.retry:
             return
@@ -90,8 +81,6 @@ class Course:
         self._attempts += 1
         if isinstance(outcome, Failure):
             self._last = outcome
-        else:
-            self._succeeded = True
         return outcome
 
     def rejected(self, rejection: Unavailable) -> Failure:
@@ -113,7 +102,7 @@ class Course:
 
     def _wants(self, _: tenacity.RetryCallState) -> bool:
         """Say whether the last attempt failed in a way that may pass."""
-        return not self._succeeded and self._last.verdict.retry
+        return self._last.verdict.retry
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """
@@ -178,6 +167,8 @@ def recover(
             outcome = course.attempted(again())
         except Unavailable as rejection:
             outcome = course.rejected(rejection)
+        if not isinstance(outcome, Failure):
+            break
     course.end(outcome)
     if isinstance(outcome, Failure):
         outcome.throw()
@@ -199,6 +190,8 @@ async def arecover(
             outcome = course.attempted(await again())
         except Unavailable as rejection:
             outcome = course.rejected(rejection)
+        if not isinstance(outcome, Failure):
+            break
     course.end(outcome)
     if isinstance(outcome, Failure):
         outcome.throw()
