@@ -239,7 +239,8 @@ def test_an_earlier_answer_is_given_with_its_age(
 
     assert (first.value, first.stale_for) == ("fresh", None)
     assert (second.value, second.served_by, second.stale_for) == ("fresh", "cached", 60)
-    assert second.attempts == 1
+    assert (second.attempts, second.failures) == (1, {"gpt": "overloaded"})
+    assert third.failures == {"gpt": "overloaded", "cached": "not_kept"}
     assert (other.value, other.served_by) == ("sorry", "said")
     assert (third.value, third.stale_for) == ("sorry", None)
 

@@ -16,7 +16,7 @@ class Answer(Generic[T]):
 
     *served_by* names the rung. *stale_for* is the age in seconds of a kept answer, None
     for a fresh one. *attempts* counts the calls that went out, on all rungs. *failures*
-    says for each rung above why it was left: the kind of its `Verdict`, or ``not_kept``.
+    says of each rung above why it was left: its `Verdict`'s kind, or ``not_kept``.
     """
 
     value: T
