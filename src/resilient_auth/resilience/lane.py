@@ -5,7 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NoReturn
+from typing import NoReturn, final
 
 from resilient_auth.clock import Clock
 from resilient_auth.errors import AnswerError, Unavailable, answer_with
@@ -20,6 +20,7 @@ from resilient_auth.resilience.verdict import Verdict
 _CHANCES = 64
 
 
+@final
 class Failure:
     """How an attempt failed: the error to raise in the end, and what it means."""
 
@@ -37,11 +38,15 @@ class Failure:
         two would be a cycle, and a whole prompt would live until the next collection.
         """
         error = self.error
-        del self.error
+        self.let_go()
         try:
             raise error
         finally:
             del error
+
+    def let_go(self) -> None:
+        """Forget the error, for the same reason, since nobody will raise it."""
+        del self.error
 
 
 class Lane:

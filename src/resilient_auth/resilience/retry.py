@@ -79,6 +79,7 @@ class Course:
     def attempted(self, outcome: T | Failure) -> T | Failure:
         """Count one more attempt, and return its *outcome*."""
         self._attempts += 1
+        self._last.let_go()
         if isinstance(outcome, Failure):
             self._last = outcome
         return outcome
@@ -108,14 +109,15 @@ class Course:
         """
         Return the seconds to wait: as told, or by the backoff.
 
-        Jitter on a told wait goes upward only, so that those who were told the same
-        neither come early nor come together.
+        Who is overloaded is given the wait of one failure more. Jitter on a told wait
+        goes upward only, so that those who were told the same neither come early nor
+        come together.
         """
-        told = self._last.verdict.wait
-        if told is not None:
-            return told * (1.0 + _JITTER * self._roll())
-        backoff = self._lane.policy.backoff
-        return backoff.wait(state.attempt_number, roll=self._roll())
+        verdict = self._last.verdict
+        if verdict.wait is not None:
+            return verdict.wait * (1.0 + _JITTER * self._roll())
+        failures = state.attempt_number + (verdict.kind == "overloaded")
+        return self._lane.policy.backoff.wait(failures, roll=self._roll())
 
     def _stop(self, state: tenacity.RetryCallState) -> bool:
         """Say whether this is the end, and remember why; spends from the budget."""
@@ -136,7 +138,8 @@ class Course:
     def _why_not(self, state: tenacity.RetryCallState) -> str:
         """Name what forbids another attempt, or return an empty string."""
         lane, verdict = self._lane, self._last.verdict
-        if state.attempt_number >= lane.policy.attempts:
+        most = min(lane.policy.attempts, 2) if verdict.once else lane.policy.attempts
+        if state.attempt_number >= most:
             return "attempts_spent"
         if verdict.wait is not None and verdict.wait > lane.policy.retry_after_cap:
             return "wait_too_long"

@@ -44,6 +44,7 @@ class Verdict:
     one day). *where* it was seen: ``status``, ``in_stream``, ``transport``, ``result``
     or ``local``. *sent*: the request may have reached the model, and be billed.
     *opens*: more calls with this key are pointless, so its circuit opens at once.
+    *once*: one more attempt at most, for it seldom helps, or may be billed again.
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Verdict:
     where: str = "transport"
     sent: bool = True
     opens: bool = False
+    once: bool = False
 
     @property
     def blames(self) -> bool:
@@ -62,9 +64,9 @@ class Verdict:
         return self.fallback and self.kind != "context_length"
 
 
-def _passing(kind: str, *, where: str = "transport", sent: bool = True) -> Verdict:
+def _passing(kind: str, **more: Any) -> Verdict:
     """Return the verdict on trouble of the provider's that may pass."""
-    return Verdict(kind, retry=True, trips=True, fallback=True, where=where, sent=sent)
+    return Verdict(kind, retry=True, trips=True, fallback=True, **more)
 
 
 _ALL = (
@@ -81,12 +83,12 @@ _ALL = (
     _passing("timeout"),
     Verdict("bad_request"),
     Verdict("tls", trips=True, fallback=True, sent=False),
-    _passing("dns", sent=False),
+    _passing("dns", sent=False, once=True),
     _passing("refused", sent=False),
     _passing("connect_timeout", sent=False),
     _passing("reset"),
     _passing("connection"),
-    _passing("bad_payload"),
+    _passing("bad_payload", once=True),
     _passing("truncated", where="in_stream"),
     Verdict("interrupted", where="in_stream"),
     Verdict("circuit_open", fallback=True, where="local", sent=False),
@@ -99,6 +101,7 @@ _ALL = (
 #: The verdict of each kind, before a response adds its own wait and hints.
 KINDS: Mapping[str, Verdict] = MappingProxyType({each.kind: each for each in _ALL})
 
+_GATEWAY_TIMEOUT = 504  # the model may have worked all that time, for money
 _LONGEST_WAIT = 3600.0
 _LONGEST_QUOTA = 86_400.0
 
@@ -261,7 +264,8 @@ def _by_status(evidence: Evidence, *, where: str = "status") -> Verdict:
     refused = evidence.headers.get("x-should-retry", "").strip().lower() == "false"
     retry = verdict.retry and not refused
     wait = _told(verdict.kind, evidence) if retry or verdict.trips else None
-    return replace(verdict, where=where, retry=retry, wait=wait)
+    once = verdict.once or evidence.status == _GATEWAY_TIMEOUT
+    return replace(verdict, where=where, retry=retry, wait=wait, once=once)
 
 
 def _told(kind: str, evidence: Evidence) -> float | None:
