@@ -12,7 +12,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test deep mutation lint types docs build bench bench-tokens bench-web lock format clean
+.PHONY: help demo test deep mutation lint types docs build bench bench-tokens bench-web bench-llm lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ test: $(VENV)/dev.stamp ## Run every test (ARGS=… for pytest)
 deep: $(VENV)/dev.stamp ## Ask the properties of tokens and keys 100,000 times each (half an hour)
 	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m deep --timeout=7200 tests/core $(ARGS)
 
-mutation: $(VENV)/dev.stamp ## Change core in every way and see which tests notice (FILES="seals refresh")
+mutation: $(VENV)/dev.stamp ## Change the code in every way, see which tests notice (FILES="core/seals resilience")
 	@nice $(BIN)/python -m tests.mutation $(FILES)
 
 lint: $(VENV)/dev.stamp ## Check style, layers and docstrings
@@ -71,6 +71,9 @@ bench-tokens: $(VENV)/dev.stamp ## Print the table of tokens alone
 
 bench-web: $(VENV)/dev.stamp ## Print the tables of Starlette, FastAPI and Flask alone
 	@$(BIN)/python -m tests.benchmarks starlette fastapi flask
+
+bench-llm: $(VENV)/dev.stamp ## Print the table of calls and streams alone
+	@$(BIN)/python -m tests.benchmarks llm
 
 bench: $(VENV)/dev.stamp ## Print the benchmark table
 	@$(BIN)/python -m tests.benchmarks

@@ -1,10 +1,11 @@
 """
-Would the tests notice if core decided otherwise? ``python -m tests.mutation [FILE …]``.
+Would the tests notice if the code did otherwise? ``python -m tests.mutation [FILE …]``.
 
-Each file of `core` is changed in every way that mutmut knows, in a copy under a
-temporary folder, and its own tests are run against each change. Printed are the share
-of changes that some test noticed, and those that none did. Slow: about two changes a
-second, so name the files (``seals refresh``) that you work on.
+Each file of `core` and of `resilience` is changed in every way that mutmut knows, in a
+copy under a temporary folder, and its own tests are run against each change. Printed
+are the share of changes that some test noticed, and those that none did. Slow: about
+two changes a second, so name the packages and files (``core/seals resilience``) that
+you work on.
 """
 
 import shutil
@@ -14,65 +15,115 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CORE = ROOT / "src/resilient_auth/core"
+SOURCE = ROOT / "src/resilient_auth"
 COPIED = ("src", "tests", "docs", "pyproject.toml", "conftest.py", "README.md")
-TARGET = 0.9
-#: Where a file is tested besides ``tests/core/test_<name>.py``.
+#: The share of changes that the tests of a package notice at least.
+TARGETS = {"core": 0.9, "resilience": 0.85}
+#: Where a file is tested besides ``tests/<package>/test_<name>.py``, in its own package
+#: or in another.
 ALSO = {
-    "algorithms": ["core/test_keys.py", "core/test_jwk.py"],
-    "base64url": ["core/test_jwk.py", "core/test_jws.py"],
-    "claims": ["core/test_tokens.py"],
-    "entries": ["core/test_ring.py"],
-    "jws": ["test_advisories.py"],
-    "keyfile": ["core/test_ring.py", "cli/test_keys.py"],
-    "keys": ["core/test_jwk.py", "core/test_weakness.py", "test_secrecy.py"],
-    "macs": ["core/test_ring.py", "core/test_seals.py", "auth/test_tickets.py"],
-    "masters": ["core/test_ring.py", "test_secrecy.py"],
-    "ring": ["core/test_keys.py", "test_secrecy.py"],
-    "seals": ["auth/test_signer.py"],
-    "stays": ["core/test_ring.py"],
-    "tickets": ["auth/test_tickets.py"],
+    "core/algorithms": "keys jwk",
+    "core/base64url": "jwk jws",
+    "core/claims": "tokens",
+    "core/entries": "ring",
+    "core/jws": "./advisories",
+    "core/keyfile": "ring cli/keys",
+    "core/keys": "jwk weakness ./secrecy",
+    "core/macs": "ring seals auth/tickets",
+    "core/masters": "ring ./secrecy",
+    "core/ring": "keys ./secrecy",
+    "core/seals": "auth/signer",
+    "core/stays": "ring",
+    "core/tickets": "auth/tickets",
+    "resilience/alarm": "watch calls",
+    "resilience/answer": "ladder",
+    "resilience/attempt": "calls twins retry",
+    "resilience/breaker": "breaker_machine calls",
+    "resilience/bulkhead": "twins",
+    "resilience/calls": "twins retry stream parts",
+    "resilience/climb": "ladder",
+    "resilience/evidence": "verdict",
+    "resilience/functions": "twins parts ladder",
+    "resilience/guard": "calls twins",
+    "resilience/lane": "calls retry stream",
+    "resilience/retry": "calls",
+    "resilience/rungs": "ladder",
+    "resilience/stream": "twins",
+    "resilience/tally": "breaker",
+    "resilience/told": "verdict",
+    "resilience/trace": "ladder",
+    "resilience/transcript": "stream twins",
+    "resilience/watch": "stream",
+    "resilience/window": "breaker",
 }
 
 #: Where the sentences of all files stand.
-SENTENCES = ["core/test_sentences.py"]
+SENTENCES = "core/sentences"
 
 
 def main(names: list[str]) -> int:
-    """Print the score of each file and of all; return 1 if that is below the target."""
-    everything = sorted(each.stem for each in CORE.glob("*.py") if each.stem[0] != "_")
-    unknown = set(names) - set(everything)
+    """Print the score of each file and package; return 1 if one is below its target."""
+    everything = sorted(
+        f"{package}/{each.stem}"
+        for package in TARGETS
+        for each in (SOURCE / package).glob("*.py")
+        if each.stem[0] != "_"
+    )
+    unknown = set(names) - {*everything, *TARGETS}
     if unknown:
-        print(f"There is no core/{min(unknown)}.py.")
+        print(f"There is no {min(unknown)}; files are named core/seals, for example.")
         return 2
-    counts = [_measure(name) for name in names or everything]
+    chosen = [
+        each
+        for each in everything
+        if not names or each in names or each.partition("/")[0] in names
+    ]
+    return max(
+        _judge(package, [each for each in chosen if each.startswith(package)])
+        for package in TARGETS
+    )
+
+
+def _judge(package: str, names: list[str]) -> int:
+    """Print the scores of *names* and of all; return 1 if that is below the target."""
+    if not names:
+        return 0
+    counts = [_measure(name) for name in names]
     noticed, made = (sum(each) for each in zip(*counts, strict=True))
-    print(f"{'all':14} {noticed:5} of {made:5}  {noticed / max(made, 1):6.1%}")
-    return int(made == 0 or noticed < TARGET * made)
+    print(f"{package:22} {noticed:5} of {made:5}  {noticed / max(made, 1):6.1%}")
+    return int(made == 0 or noticed < TARGETS[package] * made)
 
 
 def _measure(name: str) -> tuple[int, int]:
-    """Return how many changes of core/*name*.py were noticed, and of how many."""
-    if "def " not in (CORE / f"{name}.py").read_text("utf-8"):
-        print(f"{name:14} has no function, so nothing is changed")
+    """Return how many changes of *name* were noticed, and of how many."""
+    if "def " not in (SOURCE / f"{name}.py").read_text("utf-8"):
+        print(f"{name:22} has no function, so nothing is changed")
         return 0, 0
-    selection = [f"core/test_{name}.py", *ALSO.get(name, []), *SENTENCES]
-    tests = [f"tests/{each}" for each in selection if (ROOT / "tests" / each).exists()]
+    package, _, stem = name.partition("/")
+    words = f"{stem} {ALSO.get(name, '')} {SENTENCES}".split()
+    tests = [path for each in words if (path := _test_file(package, each))]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         _copy(place, name, tests)
         run = _mutmut(place, "run", "--max-children", "1")
         verdicts = _verdicts(_mutmut(place, "results", "--all", "true"))
     if not verdicts:
-        print(f"{name:14} nothing was measured:\n{run[-2_000:]}", flush=True)
+        print(f"{name:22} nothing was measured:\n{run[-2_000:]}", flush=True)
         return 0, 1
     noticed = sum(each in {"killed", "timeout"} for each in verdicts.values())
     share = noticed / len(verdicts)
-    print(f"{name:14} {noticed:5} of {len(verdicts):5}  {share:6.1%}", flush=True)
+    print(f"{name:22} {noticed:5} of {len(verdicts):5}  {share:6.1%}", flush=True)
     for mutant, verdict in verdicts.items():
         if verdict not in {"killed", "timeout"}:
-            print(f"    {verdict}: {mutant.removeprefix('resilient_auth.core.')}")
+            print(f"    {verdict}: {mutant.removeprefix('resilient_auth.')}")
     return noticed, len(verdicts)
+
+
+def _test_file(package: str, word: str) -> str:
+    """Return the path of the tests that *word* means, empty if there are none."""
+    folder, _, stem = word.rpartition("/")
+    path = f"tests/{folder or package}/test_{stem}.py"
+    return path if (ROOT / path).exists() else ""
 
 
 def _copy(place: Path, name: str, tests: list[str]) -> None:
@@ -87,7 +138,7 @@ def _copy(place: Path, name: str, tests: list[str]) -> None:
     said = settings.read_text("utf-8")
     narrowed = (
         "[tool.mutmut]\n"
-        f'only_mutate = ["src/resilient_auth/core/{name}.py"]\n'
+        f'only_mutate = ["src/resilient_auth/{name}.py"]\n'
         f"pytest_add_cli_args_test_selection = {tests!r}\n"
     )
     settings.write_text(said.replace("[tool.mutmut]\n", narrowed), "utf-8")

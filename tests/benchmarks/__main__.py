@@ -3,6 +3,7 @@
 import sys
 
 from tests.benchmarks import (
+    llm,
     redis,
     stores,
     tokens,
@@ -16,6 +17,7 @@ TABLES = {
     "starlette": web_starlette,
     "fastapi": web_fastapi,
     "flask": web_flask,
+    "llm": llm,
     "stores": stores,
     "redis": redis,
 }

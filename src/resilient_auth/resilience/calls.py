@@ -34,7 +34,7 @@ from resilient_auth.resilience.attempt import (
     bounded_attempt,
 )
 from resilient_auth.resilience.breaker import Circuit
-from resilient_auth.resilience.deadline import Deadline
+from resilient_auth.resilience.deadline import Deadline, innermost
 from resilient_auth.resilience.functions import kind_of, mark, marked, name_of
 from resilient_auth.resilience.guard import Guard
 from resilient_auth.resilience.lane import Failure, Lane, Lanes
@@ -289,12 +289,12 @@ class Resilience:
 
         @functools.wraps(fn)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-            lane = self._lane_of(args, kwargs)
-            if not bare or Deadline.current() is not None:
+            lane = self._lanes.own or self._lane_of(args, kwargs)
+            if not bare or innermost() is not None:
                 return self._bounded(lane, fn, args, kwargs)
             # Nothing bounds this call, so that it pays for nothing else.
             outcome = attempt(lane, None, check, fn, args, kwargs)
-            if not isinstance(outcome, Failure):
+            if type(outcome) is not Failure:
                 return outcome
             again = functools.partial(attempt, lane, None, check, fn, args, kwargs)
             course = self._course(outcome, lane, None, fn)
@@ -307,11 +307,11 @@ class Resilience:
 
         @functools.wraps(fn)
         async def guarded(*args: Any, **kwargs: Any) -> T:
-            lane = self._lane_of(args, kwargs)
-            if not bare or Deadline.current() is not None:
+            lane = self._lanes.own or self._lane_of(args, kwargs)
+            if not bare or innermost() is not None:
                 return await self._abounded(lane, fn, args, kwargs)
             outcome = await aattempt(lane, None, check, fn, args, kwargs)
-            if not isinstance(outcome, Failure):
+            if type(outcome) is not Failure:
                 return outcome
             again = functools.partial(aattempt, lane, None, check, fn, args, kwargs)
             course = self._course(outcome, lane, None, fn)
@@ -328,12 +328,13 @@ class Resilience:
     ) -> T:
         """Make a call under a deadline, in a slot."""
         with self._scope(Deadline.current()) as deadline:
-            again = functools.partial(
-                bounded_attempt, lane, deadline, self._check, fn, args, kwargs
-            )
-            outcome = again()
-            if not isinstance(outcome, Failure):
+            check = self._check
+            outcome = bounded_attempt(lane, deadline, check, fn, args, kwargs)
+            if type(outcome) is not Failure:
                 return outcome
+            again = functools.partial(
+                bounded_attempt, lane, deadline, check, fn, args, kwargs
+            )
             course = self._course(outcome, lane, deadline, fn)
             return recover(outcome, again, course, sleep=self._sleep)
 
@@ -342,12 +343,13 @@ class Resilience:
     ) -> T:
         """Make a call under a deadline, in a slot, with limited attempts."""
         with self._scope(Deadline.current()) as deadline:
-            again = functools.partial(
-                abounded_attempt, lane, deadline, self._check, fn, args, kwargs
-            )
-            outcome = await again()
-            if not isinstance(outcome, Failure):
+            check = self._check
+            outcome = await abounded_attempt(lane, deadline, check, fn, args, kwargs)
+            if type(outcome) is not Failure:
                 return outcome
+            again = functools.partial(
+                abounded_attempt, lane, deadline, check, fn, args, kwargs
+            )
             course = self._course(outcome, lane, deadline, fn)
             return await arecover(outcome, again, course, sleep=self._asleep)
 
@@ -448,7 +450,7 @@ class Resilience:
         added = None if self._shared is None else self._shared.welcome
         lanes = Lanes(self._new_lane, most=self._max_keys, added=added)
         if isinstance(self._key, str):
-            lanes.get(self._key)
+            lanes.own = lanes.get(self._key)
         return lanes
 
     def _new_lane(self, key: str) -> Lane:

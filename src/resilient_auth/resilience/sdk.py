@@ -10,6 +10,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from resilient_auth.clock import Clock
@@ -18,6 +19,9 @@ from resilient_auth.events import Listener, SdkRetriesOn, tell
 _log = logging.getLogger("resilient_auth")
 _COUNT = "x-stainless-retry-count"
 _MOST = 32  # objects looked at per function
+#: What functions hold most of the time, and no client is; passed over without a look,
+#: for every failing call pays for it.
+_NO_CLIENT = (FunctionType, BuiltinFunctionType, str, bytes, int, float)
 
 
 class SdkRetries:
@@ -58,7 +62,8 @@ class SdkRetries:
 
 def _client_retries(fn: Callable[..., object]) -> int:
     """Return the largest ``max_retries`` of the clients that *fn* holds."""
-    return max(map(_max_retries, _held(fn)), default=0)
+    held = (each for each in _held(fn) if not isinstance(each, _NO_CLIENT))
+    return max(map(_max_retries, held), default=0)
 
 
 def _held(fn: Any) -> Iterator[object]:
