@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from resilient_auth.errors import ResilientAuthError as ResilientAuthError
     from resilient_auth.errors import StreamInterrupted as StreamInterrupted
     from resilient_auth.errors import Unavailable as Unavailable
+    from resilient_auth.errors import UnusableAnswer as UnusableAnswer
     from resilient_auth.ops.health import BreakerCheck as BreakerCheck
     from resilient_auth.ops.health import CheckResult as CheckResult
     from resilient_auth.ops.health import Health as Health
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from resilient_auth.resilience.deadline import Deadline as Deadline
     from resilient_auth.resilience.keys import check_api_key as check_api_key
     from resilient_auth.resilience.ladder import Ladder as Ladder
+    from resilient_auth.resilience.meter import Usage as Usage
     from resilient_auth.resilience.parts import breaker as breaker
     from resilient_auth.resilience.parts import retry as retry
     from resilient_auth.resilience.policy import Backoff as Backoff
@@ -187,6 +189,8 @@ _HOMES = {
     "Trip": "resilience.policy",
     "TrustedProxies": "core.proxies",
     "Unavailable": "errors",
+    "UnusableAnswer": "errors",
+    "Usage": "resilience.meter",
     "Verdict": "resilience.verdict",
     "WsgiAuth": "web.wsgi_auth",
     "breaker": "resilience.parts",
@@ -293,6 +297,8 @@ __all__ = [
     "Trip",
     "TrustedProxies",
     "Unavailable",
+    "UnusableAnswer",
+    "Usage",
     "Verdict",
     "WsgiAuth",
     "breaker",

@@ -312,19 +312,32 @@ class DeadlineExceeded(Unavailable):
 
 
 class StreamInterrupted(Unavailable):
-    """A stream stopped before its end; *partial* is the text that came."""
+    """
+    A stream stopped before its end; *partial* is the text that came.
 
-    def __init__(self, partial: str, *, reason: str = "no terminal marker") -> None:
-        super().__init__("llm_unavailable", reason=f"stream interrupted: {reason}")
+    *kind* is that of the `Verdict` on what stopped it: ``truncated`` for a clean end
+    without the terminal marker.
+    """
+
+    def __init__(self, partial: str, *, kind: str = "truncated") -> None:
+        super().__init__("llm_unavailable", reason=f"stream interrupted: {kind}")
         self.partial = partial
+        self.kind = kind
 
 
 class UnusableAnswer(Unavailable):
-    """A call returned without an error, but what came is no answer: *kind* says why."""
+    """
+    A call returned without an error, but what came is no answer: *kind* says why.
+
+    *kind* is that of a `Verdict`. A guarded function may raise it itself, of what it
+    was given: ``UnusableAnswer("bad_payload")``. *given_up* is True once a guard has
+    spent its attempts on it.
+    """
 
     def __init__(self, kind: str) -> None:
         super().__init__("llm_unavailable", reason=f"unusable answer: {kind}")
         self.kind = kind
+        self.given_up: bool = False
 
 
 def _sayable(detail: object) -> str:

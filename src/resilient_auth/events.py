@@ -212,6 +212,16 @@ class CallFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokensUsed(Event):
+    """An answer of *key* used tokens, at a *cost* in the caller's own unit."""
+
+    key: str
+    input_tokens: int
+    output_tokens: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SdkRetriesOn(Event):
     """The SDK behind *key* retries by itself, up to or at least *retries* times."""
 

@@ -185,7 +185,7 @@ def an_error_of_each_kind() -> list[ResilientAuthError]:
         CircuitOpen("openai", 3.0),
         BulkheadFull("openai"),
         DeadlineExceeded("answer", 20.0),
-        StreamInterrupted("half a sen", reason="cut"),
+        StreamInterrupted("half a sen", kind="reset"),
         UnusableAnswer("html"),
         DuplicateModelError(
             "Rename one.", name="User", kind="duplicate", classes=("a", "b"), places=()

@@ -20,7 +20,7 @@ from resilient_auth.resilience.alarm import Alarm
 from resilient_auth.resilience.breaker import Ticket
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
-from resilient_auth.resilience.verdict import KINDS, Verdict, classify
+from resilient_auth.resilience.verdict import KINDS, Verdict
 
 T = TypeVar("T")
 Work = Callable[..., Coroutine[Any, Any, T]]
@@ -53,7 +53,9 @@ def attempt(
     except Exception as error:  # noqa: BLE001 - judged here, raised when all is over
         # No local may hold the failure: the error's traceback knows this frame, and
         # the cycle would keep the arguments, a whole prompt, until a collection.
-        return _failed(lane, ticket, error, classify(error), now() - started, deadline)
+        return _failed(
+            lane, ticket, error, lane.judge(error), now() - started, deadline
+        )
     except BaseException:
         breaker.fail(ticket, _CANCELLED)
         raise
@@ -62,6 +64,8 @@ def attempt(
         unusable = UnusableAnswer(fault.kind)
         return _failed(lane, ticket, unusable, fault, elapsed, deadline)
     breaker.succeed(ticket, slow=elapsed > lane.slow_after)
+    if lane.meter is not None:
+        lane.meter.add(lane.meter.read(result))
     return result
 
 
@@ -83,7 +87,9 @@ async def aattempt(
             _refuse_unbegun(result)
         fault = check(result)
     except Exception as error:  # noqa: BLE001 - as above
-        return _failed(lane, ticket, error, classify(error), now() - started, deadline)
+        return _failed(
+            lane, ticket, error, lane.judge(error), now() - started, deadline
+        )
     except BaseException:
         breaker.fail(ticket, _CANCELLED)
         raise
@@ -92,6 +98,8 @@ async def aattempt(
         unusable = UnusableAnswer(fault.kind)
         return _failed(lane, ticket, unusable, fault, elapsed, deadline)
     breaker.succeed(ticket, slow=elapsed > lane.slow_after)
+    if lane.meter is not None:
+        lane.meter.add(lane.meter.read(result))
     return result
 
 

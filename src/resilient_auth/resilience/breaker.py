@@ -54,6 +54,7 @@ from resilient_auth.events import (
     Listener,
     tell,
 )
+from resilient_auth.resilience.meter import NOTHING, Usage
 from resilient_auth.resilience.policy import Policy, Trip
 from resilient_auth.resilience.tally import Tally
 from resilient_auth.resilience.verdict import Verdict
@@ -77,6 +78,7 @@ class Circuit:
 
     *calls* and *failure_rate* are those of the window, *retry_in* the seconds until an
     open circuit lets a probe through, *in_flight* the calls that have not come back.
+    *used* is what its calls used so far, where `Resilience` was told how to read it.
     """
 
     state: str
@@ -84,6 +86,7 @@ class Circuit:
     failure_rate: float
     retry_in: float
     in_flight: int
+    used: Usage = NOTHING
 
 
 class Probe:
@@ -259,8 +262,8 @@ class Breaker:
         """Return how many calls were ever let out."""
         return self._admitted.value
 
-    def view(self) -> Circuit:
-        """Return what this circuit looks like now."""
+    def view(self, used: Usage = NOTHING) -> Circuit:
+        """Return what this circuit looks like now, its calls having *used* that."""
         with self._lock:
             left = self._until - self._clock.monotonic() if self._state is OPEN else 0.0
             return Circuit(
@@ -269,6 +272,7 @@ class Breaker:
                 failure_rate=self._window.failure_rate,
                 retry_in=max(0.0, left),
                 in_flight=self._in_flight(),
+                used=used,
             )
 
     def _admit_with_care(self) -> Ticket:

@@ -38,6 +38,7 @@ from resilient_auth.resilience.deadline import Deadline, innermost
 from resilient_auth.resilience.functions import kind_of, mark, marked, name_of
 from resilient_auth.resilience.guard import Guard
 from resilient_auth.resilience.lane import Failure, Lane, Lanes
+from resilient_auth.resilience.meter import ReadUsage
 from resilient_auth.resilience.policy import (
     Backoff,
     Bulkhead,
@@ -58,6 +59,7 @@ from resilient_auth.resilience.sdk import SdkRetries
 from resilient_auth.resilience.shared import SharedState
 from resilient_auth.resilience.stream import aopen_reading, open_reading
 from resilient_auth.resilience.transcript import Shape
+from resilient_auth.resilience.verdict import Rule, Verdict, judging
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -75,7 +77,9 @@ class Resilience:
     counts all calls, the first included. A wait that the server asks for is slept
     through up to *retry_after_cap* seconds; beyond, the circuit opens until then. A
     circuit opens for *open_for* seconds, doubling up to *open_for_max*, and closes
-    after *probes* good calls. *check* judges a result (default: `answered`); *shared*
+    after *probes* good calls. *check* judges a result (default: `answered`); *classify*
+    takes an error and returns a `Verdict`, or None to leave it to the rules that all
+    share; *usage* reads tokens and cost from a result or a stream's item; *shared*
     tells other processes which circuits are open; each of the *listeners* takes every
     event. ``None`` turns *budget*, *trip*, *timeouts* or *bulkhead* off.
 
@@ -102,6 +106,8 @@ class Resilience:
         key: str | Callable[..., str] | None = None,
         max_keys: int = 10_000,
         check: Check | None = None,
+        classify: Rule | None = None,
+        usage: ReadUsage | None = None,
         shared: SharedState | None = None,
         listeners: Iterable[Listener] = (),
     ) -> None:
@@ -117,7 +123,10 @@ class Resilience:
             probes=probes,
             timeouts=_UNLIMITED if timeouts is None else timeouts,
             bulkhead=bulkhead,
+            classify=classify,
+            usage=usage,
         )
+        self._judge = judging(classify)
         arguments.count("max_keys", max_keys)
         self._max_keys = max_keys
         self._key = key if callable(key) else _checked_key(name if key is None else key)
@@ -224,6 +233,10 @@ class Resilience:
         """
         outer = Deadline.current()
         return Guard(self._lanes.get(self._named(key)), lambda: self._scope(outer))
+
+    def classify(self, error: BaseException) -> Verdict:
+        """Return the `Verdict` on *error*, by this guard's rule or the common ones."""
+        return self._judge(error)
 
     def snapshot(self) -> dict[str, Circuit]:
         """Return what each circuit looks like now, by key; may be called any time."""

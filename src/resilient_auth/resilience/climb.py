@@ -10,7 +10,7 @@ from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.functions import Kind
 from resilient_auth.resilience.rungs import Cache, Call, Kept, Rung, Said
 from resilient_auth.resilience.trace import Trace
-from resilient_auth.resilience.verdict import KINDS, classify
+from resilient_auth.resilience.verdict import KINDS
 
 #: Items of a stream that are kept for the cached rung; a longer one is not kept.
 MOST_KEPT = 10_000
@@ -75,13 +75,13 @@ class Climb:
         self.attempts += trace.attempts if rung.guarded else 1
         # Nobody has seen anything of it, so that it can be begun again elsewhere.
         cut = isinstance(error, StreamInterrupted | StopIteration | StopAsyncIteration)
-        verdict = KINDS["truncated"] if cut else classify(error)
+        verdict = KINDS["truncated"] if cut else rung.judge(error)
         if not verdict.fallback:
             self._first = None
             return False
         if self._first is None:
             ended = isinstance(error, StopIteration | StopAsyncIteration)
-            self._first = StreamInterrupted("", reason="no items") if ended else error
+            self._first = StreamInterrupted("") if ended else error
         else:
             self._first.add_note(f"{rung.name}: {verdict.kind}")
         self._fall(rung, verdict.kind)

@@ -15,7 +15,7 @@ from resilient_auth.resilience.attempt import time_limit
 from resilient_auth.resilience.breaker import Ticket
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
-from resilient_auth.resilience.verdict import KINDS, classify
+from resilient_auth.resilience.verdict import KINDS
 
 #: Makes the deadline of one call, to be entered.
 Scope = Callable[[], AbstractContextManager[Deadline | None]]
@@ -104,7 +104,7 @@ def _recorded(lane: Lane, deadline: Deadline | None) -> Iterator[None]:
     except Exception as error:
         failure = lane.fail(
             ticket,
-            Failure(error, classify(error)),
+            Failure(error, lane.judge(error)),
             elapsed=lane.now() - started,
             fair_share=lane.fair_share,
             deadline=deadline,

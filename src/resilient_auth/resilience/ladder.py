@@ -232,7 +232,8 @@ class Ladder(Generic[T]):
             except StreamInterrupted as error:
                 raise _joined(partial, error) from error
             except Exception as error:
-                raise StreamInterrupted(partial, reason="resume failed") from error
+                kind = self._resume.judge(error).kind
+                raise StreamInterrupted(partial, kind=kind) from error
 
     async def _aitems(
         self, climb: Climb, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -294,7 +295,8 @@ class Ladder(Generic[T]):
             except StreamInterrupted as error:
                 raise _joined(partial, error) from error
             except Exception as error:
-                raise StreamInterrupted(partial, reason="resume failed") from error
+                kind = self._resume.judge(error).kind
+                raise StreamInterrupted(partial, kind=kind) from error
 
     def _climb(
         self, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -320,7 +322,7 @@ def _answer(climb: Climb) -> Answer[Any]:
 
 def _joined(partial: str, error: StreamInterrupted) -> StreamInterrupted:
     """Return the interruption of who went on, with all the text that came."""
-    return StreamInterrupted(partial + error.partial, reason="resumed, and broke")
+    return StreamInterrupted(partial + error.partial, kind=error.kind)
 
 
 def _as_rung(each: object) -> Rung:

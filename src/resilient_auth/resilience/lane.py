@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import NoReturn, final
 
 from resilient_auth.clock import Clock
-from resilient_auth.errors import AnswerError, Unavailable, answer_with
+from resilient_auth.errors import AnswerError, Unavailable, UnusableAnswer, answer_with
 from resilient_auth.events import CallFailed, Listener, tell
 from resilient_auth.resilience.breaker import Breaker, Circuit, Ticket
 from resilient_auth.resilience.budget import Budget
 from resilient_auth.resilience.bulkhead import Slots
 from resilient_auth.resilience.deadline import Deadline, reading
+from resilient_auth.resilience.meter import NOTHING, Meter
 from resilient_auth.resilience.policy import Policy
-from resilient_auth.resilience.verdict import Verdict
+from resilient_auth.resilience.verdict import Verdict, judging
 
 _CHANCES = 64
 
@@ -58,8 +59,10 @@ class Lane:
         "clock",
         "fair_share",
         "fair_stream_share",
+        "judge",
         "key",
         "listeners",
+        "meter",
         "now",
         "policy",
         "seen",
@@ -84,6 +87,10 @@ class Lane:
         if breaker is None:
             breaker = Breaker(key, policy, clock, listeners)
         self.breaker: Breaker = breaker
+        self.judge: Callable[[BaseException], Verdict] = judging(policy.classify)
+        self.meter: Meter | None = None
+        if policy.usage is not None:
+            self.meter = Meter(key, policy.usage, clock, listeners)
         slots, budget = policy.bulkhead, policy.budget
         self.slots: Slots | None = None if slots is None else Slots(key, slots)
         self.budget: Budget | None = (
@@ -159,6 +166,8 @@ class Lane:
         On an error of the provider's is noted what our own client is to be told.
         """
         verdict = failure.verdict
+        if isinstance(failure.error, UnusableAnswer):
+            failure.error.given_up = True
         if verdict.blames and not isinstance(failure.error, AnswerError):
             retry_in = self.breaker.view().retry_in or verdict.wait or 1.0
             reason = f"the call of {self.key!r} failed: {verdict.kind}"
@@ -174,6 +183,11 @@ class Lane:
             why=why,
         )
         tell(self.listeners, event)
+
+    def view(self) -> Circuit:
+        """Return what the circuit looks like now, and what its calls used."""
+        used = NOTHING if self.meter is None else self.meter.total
+        return self.breaker.view(used)
 
     def may_retry(self) -> bool:
         """Spend one retry of the budget, if there is one."""
@@ -220,7 +234,7 @@ class Lanes:
 
     def circuits(self) -> dict[str, Circuit]:
         """Return what each circuit looks like now."""
-        return {key: lane.breaker.view() for key, lane in list(self._lanes.items())}
+        return {key: lane.view() for key, lane in list(self._lanes.items())}
 
     def _add(self, key: str) -> Lane:
         with self._lock:

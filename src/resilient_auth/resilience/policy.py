@@ -8,7 +8,10 @@ import math
 from dataclasses import KW_ONLY, dataclass
 
 from resilient_auth.core import arguments
+from resilient_auth.core.arguments import is_awaited
 from resilient_auth.errors import ConfigError
+from resilient_auth.resilience.meter import ReadUsage
+from resilient_auth.resilience.verdict import Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,8 @@ class Policy:
     probes: int
     timeouts: Timeouts
     bulkhead: Bulkhead | None
+    classify: Rule | None = None
+    usage: ReadUsage | None = None
 
     def __post_init__(self) -> None:
         arguments.instance("backoff", self.backoff, Backoff)
@@ -151,6 +156,10 @@ class Policy:
         arguments.instance("trip", self.trip, Trip | None)
         arguments.instance("timeouts", self.timeouts, Timeouts)
         arguments.instance("bulkhead", self.bulkhead, Bulkhead | None)
+        for name in ("classify", "usage"):
+            value = getattr(self, name)
+            if value is not None and (not callable(value) or is_awaited(value)):
+                raise ConfigError(f"{name} takes a plain function of one argument.")
         arguments.count("attempts", self.attempts)
         arguments.count("probes", self.probes)
         arguments.number("retry_after_cap", self.retry_after_cap)

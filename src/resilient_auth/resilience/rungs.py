@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError
 from resilient_auth.resilience.functions import Kind, kind_of, marked, name_of
+from resilient_auth.resilience.verdict import Verdict, classify
 
 _log = logging.getLogger("resilient_auth")
 
@@ -76,14 +77,19 @@ class MemoryAnswers:
 class Call:
     """A rung that calls a model."""
 
-    __slots__ = ("fn", "guarded", "kind", "name")
+    __slots__ = ("fn", "guarded", "judge", "kind", "name")
 
     def __init__(self, fn: Callable[..., Any], *, name: str = "") -> None:
         self.kind: Kind = kind_of(fn)
         self.fn: Callable[..., Any] = fn
         self.name: str = name or name_of(fn).rpartition(".")[2]
+        found = marked(fn)
         #: Whether a `Resilience` counts its attempts.
-        self.guarded: bool = marked(fn) is not None
+        self.guarded: bool = found is not None
+        #: What its failures mean, by the rules of who guards it.
+        self.judge: Callable[[BaseException], Verdict] = (
+            classify if found is None else found.by.classify
+        )
 
 
 class Cache:

@@ -90,7 +90,8 @@ def _held(fn: Any) -> Iterator[object]:
 
 def _max_retries(held: object) -> int:
     """Return ``max_retries`` of a client, or of the client of one of its resources."""
-    for candidate in (held, _static(held, "_client")):
+    clients = ("_client", "root_client", "root_async_client")  # the latter: LangChain
+    for candidate in (held, *(_static(held, name) for name in clients)):
         if candidate is None or isinstance(candidate, type):
             continue
         retries = _static(candidate, "max_retries")

@@ -4,12 +4,14 @@ How is a stream read? One attempt, from opening to end; the `Transcript` judges 
 Slot and ticket are given back before the source is closed: a source that hangs in its
 clean-up blocks nobody. The twins differ in one thing. A task that reads is interrupted
 by the `Watch` when its time is up; a thread cannot be, so that its deadlines are looked
-at between items, and its client needs a read timeout against silence.
+at between items, and its client needs a read timeout against silence: `Deadline.left()`
+at the opening, which is the wait for the first content.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar
 
 from resilient_auth.errors import DeadlineExceeded
@@ -28,7 +30,7 @@ _CLOSE_WITHIN = 5.0
 class Reading(Generic[Item]):
     """A generator that was admitted; one thread at a time."""
 
-    __slots__ = ("_deadline", "_first_content", "_key", "_source", "said")
+    __slots__ = ("_clock", "_deadline", "_first_content", "_key", "_source", "said")
 
     def __init__(
         self,
@@ -42,12 +44,14 @@ class Reading(Generic[Item]):
         self._key = lane.key
         self._deadline = deadline
         self._first_content = lane.policy.timeouts.first_content
+        self._clock = lane.clock
 
     def begin(self) -> Failure | None:
         """Read up to the first content; a `Failure` is settled and closed already."""
         try:
-            while self.said.hold(self._next()):
-                self._require_content()
+            with self._scope():
+                while self.said.hold(self._next()):
+                    self._require_content()
         except StopIteration:
             return self._failed(None)
         except Exception as error:  # noqa: BLE001 - judged here, raised in the end
@@ -80,6 +84,13 @@ class Reading(Generic[Item]):
             self._source.close()
         except Exception:  # noqa: BLE001 - the outcome of the stream is settled already
             _log.warning("A stream of %s did not close", self._key, exc_info=True)
+
+    def _scope(self) -> AbstractContextManager[object]:
+        """Return what tells the client how long to wait for the first content."""
+        allowed = self._first_content
+        return (
+            nullcontext() if allowed is None else Deadline(allowed, clock=self._clock)
+        )
 
     def _failed(self, error: Exception | None) -> Failure:
         # No frame that *error* knows may hold its failure: the two would be a cycle.

@@ -20,7 +20,8 @@ from resilient_auth.events import StreamBroken, tell
 from resilient_auth.resilience.breaker import Ticket
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
-from resilient_auth.resilience.verdict import KINDS, classify
+from resilient_auth.resilience.meter import NOTHING
+from resilient_auth.resilience.verdict import KINDS
 
 Item = TypeVar("Item")
 
@@ -57,6 +58,7 @@ class Transcript(Generic[Item]):
         "_started",
         "_texts",
         "_ticket",
+        "_used",
         "complete",
         "content",
         "held",
@@ -74,6 +76,7 @@ class Transcript(Generic[Item]):
         self._settled = False
         self._handed = 0
         self._texts: list[str] = []
+        self._used = NOTHING
         #: Whether content came, and whether the terminal marker did.
         self.content: bool = False
         self.complete: bool = False
@@ -89,6 +92,7 @@ class Transcript(Generic[Item]):
         """Take an item that comes before the first content; say whether to go on."""
         self.held.append(item)
         self._note(item)
+        self._count(item)
         if self.content or self.complete or len(self.held) >= HELD:
             self._first_after = self.waited
             self._handed = len(self.held)
@@ -99,6 +103,7 @@ class Transcript(Generic[Item]):
         """Take an item that is handed on."""
         if not self.complete:
             self._note(item)
+        self._count(item)
         self._handed += 1
 
     def failed(self, error: Exception | None) -> Failure:
@@ -108,10 +113,10 @@ class Transcript(Generic[Item]):
         *error* is None for a clean end.
         """
         if error is None:
-            error = StreamInterrupted("", reason="ended without content")
+            error = StreamInterrupted("")
             verdict = _TRUNCATED
         else:
-            verdict = classify(error)
+            verdict = self._lane.judge(error)
         return self._fail(
             Failure(error, verdict),
             elapsed=self.waited,
@@ -125,8 +130,8 @@ class Transcript(Generic[Item]):
 
     def interrupted(self, error: Exception | None) -> StreamInterrupted:
         """Settle a failure after the first content, and return what to raise."""
-        verdict = _TRUNCATED if error is None else classify(error)
-        interruption = StreamInterrupted("".join(self._texts), reason=verdict.kind)
+        verdict = _TRUNCATED if error is None else self._lane.judge(error)
+        interruption = StreamInterrupted("".join(self._texts), kind=verdict.kind)
         self._fail(
             Failure(interruption, verdict),
             elapsed=self._first_after,
@@ -150,6 +155,13 @@ class Transcript(Generic[Item]):
         else:
             self._lane.breaker.fail(self._ticket, _CANCELLED)
         self._lane.release()
+        self._bill()
+
+    def _count(self, item: Item) -> None:
+        """Look for tokens used, which may be told after the marker."""
+        meter = self._lane.meter
+        if meter is not None:
+            self._used += meter.read(item)
 
     def _note(self, item: Item) -> None:
         """Look for content and for the marker in *item*."""
@@ -171,4 +183,10 @@ class Transcript(Generic[Item]):
             deadline=self._deadline,
         )
         self._lane.release()
+        self._bill()
         return failure
+
+    def _bill(self) -> None:
+        """Count what the attempt used, however it ended."""
+        if self._lane.meter is not None:
+            self._lane.meter.add(self._used)

@@ -8,8 +8,9 @@ bug, which is neither retried nor held against the provider.
 """
 
 import errno
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +18,12 @@ from typing import Any
 from resilient_auth.errors import (
     BulkheadFull,
     CircuitOpen,
+    ConfigError,
     DeadlineExceeded,
     ResilientAuthError,
     StreamInterrupted,
     Unavailable,
+    UnusableAnswer,
 )
 from resilient_auth.resilience.evidence import (
     Evidence,
@@ -58,10 +61,27 @@ class Verdict:
     opens: bool = False
     once: bool = False
 
+    @staticmethod
+    def of(kind: str) -> "Verdict":
+        """
+        Return the usual verdict of *kind*, for a rule of one's own.
+
+        >>> Verdict.of("overloaded").retry
+        True
+
+        Raises `ConfigError` for a kind that does not exist.
+        """
+        if kind not in KINDS:
+            raise ConfigError(f"kind is one of {', '.join(KINDS)}, not {kind!r}.")
+        return KINDS[kind]
+
     @property
     def blames(self) -> bool:
         """Say whether the provider, or our account there, is the trouble."""
         return self.fallback and self.kind != "context_length"
+
+
+_log = logging.getLogger("resilient_auth")
 
 
 def _passing(kind: str, **more: Any) -> Verdict:
@@ -98,6 +118,9 @@ _ALL = (
     Verdict("cancelled", where="local"),
     Verdict("bug", where="local"),
 )
+#: A rule of one's own: returns what an error means, None if it does not know.
+Rule = Callable[[Exception], Verdict | None]
+
 #: The verdict of each kind, before a response adds its own wait and hints.
 KINDS: Mapping[str, Verdict] = MappingProxyType({each.kind: each for each in _ALL})
 
@@ -235,10 +258,39 @@ def _own(error: ResilientAuthError) -> Verdict:
             return KINDS["interrupted"]
         case DeadlineExceeded():
             return KINDS["deadline" if error.what == "total" else "timeout"]
+        case UnusableAnswer():
+            return _unusable(error)
         case Unavailable():
             return KINDS["unavailable"]
         case _:
             return KINDS["bug"]
+
+
+def _unusable(error: UnusableAnswer) -> Verdict:
+    """Judge what came as an answer and was none; a guard that gave up has tried."""
+    verdict = replace(KINDS.get(error.kind, KINDS["bad_payload"]), where="result")
+    return replace(verdict, retry=False, trips=False) if error.given_up else verdict
+
+
+def judging(rule: Rule | None) -> Callable[[BaseException], Verdict]:
+    """
+    Return what asks *rule* first, and then `classify`.
+
+    A rule that raises is logged and passed over; it is not asked of cancellations.
+    """
+    if rule is None:
+        return classify
+
+    def judge(error: BaseException) -> Verdict:
+        verdict = None
+        if isinstance(error, Exception):
+            try:
+                verdict = rule(error)
+            except Exception:  # noqa: BLE001 - it is somebody else's
+                _log.exception("A rule for verdicts failed")
+        return verdict if isinstance(verdict, Verdict) else classify(error)
+
+    return judge
 
 
 def _spoken(link: BaseException) -> Verdict | None:

@@ -1,0 +1,1 @@
+"""Command-line chats whose models may fail: with OpenAI, Anthropic and LangChain."""
