@@ -7,6 +7,7 @@ circuit. Sync and async react alike. `FaultServer` plays the faults on real conn
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -25,7 +26,7 @@ from resilient_auth.errors import (
     answer_for,
 )
 from resilient_auth.resilience.calls import Resilience
-from resilient_auth.resilience.policy import Backoff, RetryBudget, Timeouts
+from resilient_auth.resilience.policy import Backoff, Bulkhead, RetryBudget, Timeouts
 from resilient_auth.resilience.results import sdk_response
 from resilient_auth.testing.clock import FrozenClock
 from resilient_auth.testing.faults import CATALOGUE, FaultServer
@@ -181,9 +182,9 @@ class Chat:
             if protocol == "openai"
             else (lambda client: client.messages.create)
         )
-        self._asked: Any = {"model": "m", "messages": ASKED}
+        self.asked: Any = {"model": "m", "messages": ASKED}
         if protocol == "anthropic":
-            self._asked["max_tokens"] = 100
+            self.asked["max_tokens"] = 100
         self._llm = llm
         self._text = _text if protocol == "openai" else _anthropic_text
         self._final = _final if protocol == "openai" else _anthropic_final
@@ -200,7 +201,7 @@ class Chat:
         def call() -> Any:
             """Ask for a completion."""
             self.attempts += 1
-            return self._create(client)(**self._asked)
+            return self._create(client)(**self.asked)
 
         with client:
             return call()
@@ -219,7 +220,7 @@ class Chat:
         def tokens() -> Iterator[Any]:
             """Ask for a stream."""
             self.attempts += 1
-            with self._create(client)(**self._asked, stream=True) as stream:
+            with self._create(client)(**self.asked, stream=True) as stream:
                 yield from stream
 
         return tokens()
@@ -231,7 +232,7 @@ class Chat:
         async def call() -> Any:
             """Ask for a completion."""
             self.attempts += 1
-            return await self._create(client)(**self._asked)
+            return await self._create(client)(**self.asked)
 
         async with client:
             return await call()
@@ -249,7 +250,7 @@ class Chat:
         async def tokens() -> AsyncIterator[Any]:
             """Ask for a stream."""
             self.attempts += 1
-            async with await self._create(client)(**self._asked, stream=True) as stream:
+            async with await self._create(client)(**self.asked, stream=True) as stream:
                 async for item in stream:
                     yield item
 
@@ -543,3 +544,33 @@ async def test_a_cancelled_task_frees_the_connection(
     circuit = llm.snapshot()["llm"]
     assert (circuit.calls, circuit.in_flight, heard) == (0, 0, [])
     assert len(server.requests) == 1
+
+
+async def test_a_thousand_cancelled_tasks_leave_no_connection(
+    server: FaultServer, heard: list[Any]
+) -> None:
+    """Nor a permit, a slot, a task or a timer: all browsers went away at once."""
+    server.play("hang")
+    llm = Resilience(
+        "llm", bulkhead=Bulkhead(300, queue=700, wait=60), listeners=[heard.append]
+    )
+    chat = Chat(llm, server, "openai", "async", timeout=60.0)
+    before = asyncio.all_tasks()
+    async with chat.client() as client:
+        call = llm(functools.partial(client.chat.completions.create, **chat.asked))
+        tasks = [asyncio.create_task(call()) for _ in range(1000)]
+        await asyncio.to_thread(server.wait_requests, 50)
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(server.wait_gone)
+
+        assert {type(end) for end in ends} == {asyncio.CancelledError}
+        assert asyncio.all_tasks() == before
+    lane = llm._lanes.get("llm")
+    circuit = llm.snapshot()["llm"]
+    loop: Any = asyncio.get_running_loop()
+    assert (circuit.calls, circuit.in_flight, heard) == (0, 0, [])
+    assert lane.slots is not None
+    assert lane.slots.taken == 0
+    assert not [each for each in loop._scheduled if not each.cancelled()]

@@ -487,14 +487,31 @@ def test_only_functions_are_guarded(nothing: Any) -> None:
         Resilience("llm")(nothing)
 
 
-@pytest.mark.parametrize(
-    "value", [(i for i in ()), asyncio.Future(loop=asyncio.new_event_loop())]
-)
-def test_what_has_not_begun_is_no_result(value: Any) -> None:
+async def test_a_method_of_an_async_sdk_is_awaited() -> None:
+    """They are plain functions around an ``async def``, by ``functools.wraps``."""
+
+    class Completions:
+        """A resource of an async client."""
+
+        async def _create(self, text: str) -> str:
+            """Answer."""
+            return text
+
+        @functools.wraps(_create)
+        def create(self, text: str) -> Any:
+            """Check the arguments, as the SDKs do."""
+            return self._create(text)
+
+    llm, create = Resilience("llm"), Completions().create
+    assert await llm(create)("ok") == "ok"
+    assert await llm(functools.partial(create, "ok"))() == "ok"
+
+
+def test_what_has_not_begun_is_no_result() -> None:
     """A generator that a `def` returns would have failed outside the guard."""
     llm = Resilience("llm")
     with pytest.raises(ConfigError, match="has not begun"):
-        llm(lambda: value)()
+        llm(lambda: (letter for letter in "ab"))()
     assert llm.snapshot()["llm"].in_flight == 0
 
 

@@ -209,5 +209,6 @@ def _refuse_unbegun(result: object) -> None:
         result.close()  # nobody will await it
     raise ConfigError(
         f"The guarded function returned a {type(result).__name__}, whose work has not "
-        "begun: guard the `async def` itself, or its generator with .stream(…)."
+        "begun: guard the `async def` itself (or one that awaits it), or its generator "
+        "with .stream(…)."
     )

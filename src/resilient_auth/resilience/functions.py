@@ -5,6 +5,7 @@ Guarding a guarded function would multiply its retries, so that what guards a fu
 is written on it.
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +47,14 @@ def kind_of(fn: object) -> Kind:
         return "async stream"
     if inspect.isgeneratorfunction(fn) or inspect.isgeneratorfunction(called):
         return "stream"
-    return "async call" if is_awaited(fn) else "call"
+    return "async call" if is_awaited(fn) or _is_of_async_sdk(fn) else "call"
+
+
+def _is_of_async_sdk(fn: Any) -> bool:
+    """Say whether *fn* is a method that wraps an ``async def`` in a plain one."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return inspect.ismethod(fn) and is_awaited(inspect.unwrap(fn))
 
 
 def mark(
