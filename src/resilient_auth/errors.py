@@ -289,9 +289,10 @@ class CircuitOpen(Unavailable):
 
     def __init__(self, key: str, retry_in: float) -> None:
         self.key = key
-        self.retry_in = self.retry_after = retry_in
-        self.reason = f"circuit {key!r} is open"
-        self.args = (f"{self.code}: {self.reason}",)
+        self.retry_in = retry_in
+        self.retry_after: float | None = retry_in
+        self.reason: str = f"circuit {key!r} is open"
+        self.args: tuple[object, ...] = (f"{self.code}: {self.reason}",)
 
 
 class BulkheadFull(Unavailable):

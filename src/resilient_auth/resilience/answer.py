@@ -51,7 +51,7 @@ class _Served:
 
     @property
     def failures(self) -> Mapping[str, str]:
-        """Return why each rung above was left: the kind of its `Verdict`."""
+        """Return, for each rung above, the kind of the `Verdict` that made us leave."""
         return self._climb.failures
 
     @property
