@@ -73,6 +73,9 @@ _LINES: Mapping[str, Line] = {
         "Call {attempt} to {key} failed: {why_kind}.",
         "Trying again in {wait:.1f} s; nothing had been shown yet.",
     ),
+    "call_recovered": Line(
+        "good", "{key} answered at attempt {attempts}.", "The reader saw one answer."
+    ),
     "call_failed": Line(
         "bad",
         "{key} was given up after {attempts} calls: {why_kind}.",

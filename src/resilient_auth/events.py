@@ -212,6 +212,14 @@ class CallFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecovered(Event):
+    """A call that had failed was answered, by attempt *attempts*."""
+
+    key: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokensUsed(Event):
     """An answer of *key* used tokens, at a *cost* in the caller's own unit."""
 

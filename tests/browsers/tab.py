@@ -87,7 +87,7 @@ class Tab(ABC):
 
     def _state(self, condition: str, within: float) -> str:
         shown = (
-            "location.href + '\\n' + document.title + '\\n' + document.body.innerText"
+            "location.href + '\\n' + document.title + '\\n' + document.body?.innerText"
         )
         page = str(self.evaluate(shown))[:3000]
         console = "\n".join(self.console)

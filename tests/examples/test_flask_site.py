@@ -47,10 +47,10 @@ def test_a_day_on_the_site(tab: Tab) -> None:
     for text in ("first", "second <b>"):
         tab.fill("input[name=text]", text)
         tab.press("Enter")
-        tab.wait_for(f"document.body.innerText.includes('ann: {text}')")
+        tab.wait_for(f"document.body?.innerText.includes('ann: {text}')")
 
     tab.click("form[data-to='/clear'] button")
-    tab.wait_for("!document.body.innerText.includes('ann: first')")
+    tab.wait_for("document.body && !document.body.innerText.includes('ann: first')")
     tab.click("#leave")
     tab.wait_for("document.querySelector('#login')")
 
@@ -58,6 +58,6 @@ def test_a_day_on_the_site(tab: Tab) -> None:
 def test_a_wrong_password_is_told(tab: Tab) -> None:
     """In words, on the page."""
     log_in(tab, "battery staple")
-    tab.wait_for("document.querySelector('#said').innerText")
+    tab.wait_for("document.querySelector('#said')?.innerText")
 
     assert "password" in tab.text("#said").lower()

@@ -21,7 +21,7 @@ from typing import TypeVar
 import tenacity
 
 from resilient_auth.errors import Unavailable
-from resilient_auth.events import CallRetried, RetryBudgetSpent, tell
+from resilient_auth.events import CallRecovered, CallRetried, RetryBudgetSpent, tell
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
 from resilient_auth.resilience.trace import report
@@ -100,6 +100,12 @@ class Course:
         if isinstance(outcome, Failure):
             why = self._why or "not_retryable"
             self._lane.give_up(outcome, attempts=self._attempts, why=why)
+            return
+        lane = self._lane
+        event = CallRecovered(
+            at=lane.clock.time(), key=lane.key, attempts=self._attempts
+        )
+        tell(lane.listeners, event)
 
     def _wants(self, _: tenacity.RetryCallState) -> bool:
         """Say whether the last attempt failed in a way that may pass."""
