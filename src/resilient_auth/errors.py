@@ -22,6 +22,7 @@ private: it goes to the event and the log, never into ``problem()``.
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -104,6 +105,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
     }
 )
 
+_DEEPEST = 12  # causes that are looked through
 _ACTIONS = frozenset(row.action for row in PROBLEMS.values())
 
 
@@ -267,13 +269,37 @@ class InternalError(AnswerError):
 
 def answer_with(error: BaseException, refusal: Unavailable) -> None:
     """Note what a client is to be told, should nobody handle the foreign *error*."""
-    error.__resilient_auth__ = refusal  # type: ignore[attr-defined]
+    with suppress(Exception):  # a frozen one takes no note, and is worth more
+        error.__resilient_auth__ = refusal  # type: ignore[attr-defined]
 
 
-def answer_for(error: BaseException) -> Unavailable | None:
-    """Return what was noted on *error* by `answer_with`."""
-    noted = getattr(error, "__resilient_auth__", None)
-    return noted if isinstance(noted, Unavailable) else None
+def answer_for(error: BaseException) -> AnswerError | None:
+    """
+    Return what a client is to be told of *error*, None if nothing was noted on it.
+
+    Looked at are also what *error* was raised from, and the members of a group, if each
+    of them is an answer. A new answer each time, for it is given the id of a request.
+    """
+    for _ in range(_DEEPEST):
+        noted = getattr(error, "__resilient_auth__", None)
+        if isinstance(noted, Unavailable):
+            return Unavailable(
+                noted.code, retry_after=noted.retry_after, reason=noted.reason
+            )
+        if isinstance(error, BaseExceptionGroup):
+            return _answer_for_all(error)
+        if error.__cause__ is None:
+            return None
+        error = error.__cause__
+    return None
+
+
+def _answer_for_all(group: BaseExceptionGroup[BaseException]) -> AnswerError | None:
+    answers = [
+        each if isinstance(each, AnswerError) else answer_for(each)
+        for each in group.exceptions
+    ]
+    return None if None in answers else answers[0]
 
 
 class CircuitOpen(Unavailable):

@@ -1,13 +1,16 @@
 """The circuit of one key, rule by rule."""
 
+import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from resilient_auth.errors import CircuitOpen
 from resilient_auth.resilience.breaker import FOREVER, Breaker, Probe
+from resilient_auth.resilience.calls import Resilience
 from resilient_auth.resilience.policy import Policy, Trip
 from resilient_auth.resilience.verdict import KINDS, Verdict
 from resilient_auth.testing.clock import FrozenClock
@@ -214,10 +217,123 @@ def test_a_silent_probe_loses_its_permit(make: MakeBreaker, clock: FrozenClock) 
         breaker.admit()
     assert caught.value.retry_in == 0.5
     clock.advance(0.5)
-    breaker.admit()
-    breaker.succeed(lost)
+    other = breaker.admit()
+    breaker.succeed(lost)  # late, but true: a long stream is no abandoned one
 
-    assert breaker.view().state == "half_open"
+    assert breaker.view().state == "closed"
+    breaker.fail(other, KINDS["server"])
+    assert breaker.view().calls == 0
+
+
+def test_a_call_inside_of_a_probe_rides_on_it(clock: FrozenClock) -> None:
+    """An agent's call makes calls of its own with the same key."""
+    llm = Resilience("llm", attempts=1, probes=1, bulkhead=None)
+
+    @llm
+    def model() -> str:
+        """Answer."""
+        return "ok"
+
+    @llm
+    def agent() -> str:
+        """Ask the model twice."""
+        return model() + model()
+
+    @llm
+    async def amodel() -> str:
+        """Answer."""
+        return "ok"
+
+    @llm
+    async def aagent() -> str:
+        """Ask the model."""
+        return await amodel()
+
+    with llm.testing(clock=clock):
+        for call in (agent, lambda: asyncio.run(aagent())):
+            llm.open(seconds=1)
+            clock.advance(1)
+            assert call().startswith("ok")
+            assert llm.snapshot()["llm"].state == "closed"
+
+
+def test_an_opening_between_two_reads_gives_a_stale_ticket(
+    make: MakeBreaker,
+) -> None:
+    """
+    A thread reads the epoch, another opens, the first reads the state.
+
+    Its failure must move nothing; pybreaker would raise an error of its own.
+    """
+    breaker = make(probes=1)
+    epoch = breaker._epoch
+    breaker.open(5)
+    breaker.fail(epoch, KINDS["server"])
+    breaker.succeed(epoch)
+
+    assert breaker.view().state == "open"
+
+
+def test_threads_that_open_at_once_raise_no_error_of_pybreaker(
+    clock: FrozenClock,
+) -> None:
+    """P8: what a caller gets is the provider's error, or our rejection."""
+    llm = Resilience(
+        "llm", attempts=1, trip=Trip(window=1, minimum=1), bulkhead=None, timeouts=None
+    )
+
+    @llm
+    def call() -> None:
+        """Fail."""
+        raise ConnectionResetError
+
+    raised: set[type] = set()
+
+    def work(_: int) -> None:
+        """Fail, and close again, many times."""
+        for _ in range(300):
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001 - its type is what matters
+                raised.add(type(error))
+            llm.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+
+    assert raised <= {ConnectionResetError, CircuitOpen}
+
+
+def test_an_operator_is_heard_even_if_nothing_changes(
+    make: MakeBreaker, heard: list[Any]
+) -> None:
+    """Other processes are to hear that it is open for longer, or closed."""
+    breaker = make(probes=1)
+    breaker.close()
+    breaker.open(5)
+    breaker.open(50)
+
+    assert [(each.name, getattr(each, "retry_in", None)) for each in heard] == [
+        ("breaker_closed", None),
+        ("breaker_opened", 5),
+        ("breaker_opened", 50),
+    ]
+
+
+def test_what_the_collector_reports_inside_waits_for_its_turn(
+    make: MakeBreaker, clock: FrozenClock
+) -> None:
+    """An abandoned stream is closed while this thread holds the lock."""
+    breaker = make(probes=2)
+    lose(breaker)
+    clock.advance(15.0)
+    first, second = breaker.admit(), breaker.admit()
+    with breaker._lock:
+        breaker.succeed(first)
+        breaker.fail(second, KINDS["server"])
+        assert breaker.view().state == "half_open"
+
+    assert breaker.view().state == "open"
 
 
 def test_a_stale_result_moves_nothing(make: MakeBreaker, clock: FrozenClock) -> None:
@@ -305,7 +421,10 @@ def test_an_operator_opens_and_closes(
 
     assert (10.0, "open", FOREVER - 86_400.0) == (shorter, still.state, still.retry_in)
     assert ("closed", 1) == (breaker.view().state, breaker.view().calls)
-    assert ["breaker_opened", "breaker_closed"] == [each.name for each in heard]
+    assert [each.name for each in heard] == [
+        *["breaker_opened"] * 3,
+        *["breaker_closed"] * 2,
+    ]
     assert heard[0].kind == "operator"
 
 

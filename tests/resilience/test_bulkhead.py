@@ -1,7 +1,10 @@
 """Slots that are never lost, whoever is cancelled when."""
 
 import asyncio
+import contextlib
+import gc
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis.strategies as st
 import pytest
@@ -156,7 +159,8 @@ def test_a_waiter_whose_loop_is_gone_is_passed_over() -> None:
 
     async def come() -> None:
         """Take the slot, or queue for it and go."""
-        slots._take_or_queue(_Task)
+        if not slots.take():
+            slots._join(_Task())
 
     asyncio.run(come())
     asyncio.run(come())
@@ -194,3 +198,71 @@ def test_no_cancellation_loses_a_slot(cancelled: set[int], pauses: list[int]) ->
         return slots.taken
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_a_collection_in_the_middle_does_not_hang() -> None:
+    """
+    The collector closes an abandoned stream, which gives its slot back, anywhere.
+
+    With a lock it would wait for its own thread.
+    """
+    slots = Slots("k", Bulkhead(2, queue=2, wait=0))
+
+    class Abandoned:
+        """Holds a slot in a cycle, until the collector finds it."""
+
+        def __init__(self) -> None:
+            self.me = self
+            self.holds = False
+            slots.acquire()
+            self.holds = True
+
+        def __del__(self) -> None:
+            if self.holds:
+                slots.release()
+
+    before = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for _ in range(2000):
+            with contextlib.suppress(BulkheadFull):
+                Abandoned()
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+
+    assert (slots.taken, slots.waiting) == (0, 0)
+
+
+def test_a_reset_forgets_who_was_in() -> None:
+    """A child that was forked has none of the parent's calls."""
+    slots = Slots("k", Bulkhead(1, queue=0))
+    slots.acquire()
+    slots.reset()
+
+    assert slots.take()
+    assert not slots.take()
+
+
+def test_threads_never_exceed_the_limit() -> None:
+    """And no slot is lost, whoever gives up."""
+    slots = Slots("k", Bulkhead(3, queue=20, wait=0.001))
+    inside, most = [], []
+
+    def work(_: int) -> None:
+        """Come and go, or give up."""
+        for _ in range(200):
+            try:
+                slots.acquire()
+            except BulkheadFull:
+                continue
+            inside.append(1)
+            most.append(len(inside))
+            inside.pop()
+            slots.release()
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(work, range(12)))
+
+    assert max(most) <= 3
+    assert (slots.taken, slots.waiting) == (0, 0)

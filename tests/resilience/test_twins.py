@@ -473,11 +473,17 @@ def test_a_guarded_function_is_not_guarded_again() -> None:
     inner, outer = Resilience("inner"), Resilience("outer")
     guarded = inner(lambda: "ok")
 
-    with pytest.raises(ConfigError, match="guarded already, by <Resilience 'inner'>"):
-        outer(guarded)
-    # One of somebody else's in between hides what is inside.
-    between = functools.wraps(guarded)(lambda: "ok, again")
-    assert outer(between)() == "ok, again"
+    between = functools.wraps(guarded)(lambda: guarded())  # noqa: PLW0108
+
+    class Bot:
+        """A method of its own."""
+
+        ask = inner(lambda _: "ok")
+
+    for fn in (guarded, between, functools.partial(guarded), Bot().ask):
+        with pytest.raises(ConfigError, match="already, by <Resilience 'inner'>"):
+            outer(fn)
+        assert Resilience.of(fn) is inner
 
 
 @pytest.mark.parametrize("nothing", [int, "f", None, staticmethod(len)])
@@ -490,7 +496,7 @@ def test_only_functions_are_guarded(nothing: Any) -> None:
 async def test_a_method_of_an_async_sdk_is_awaited() -> None:
     """They are plain functions around an ``async def``, by ``functools.wraps``."""
 
-    class Completions:
+    class AsyncCompletions:
         """A resource of an async client."""
 
         async def _create(self, text: str) -> str:
@@ -502,9 +508,27 @@ async def test_a_method_of_an_async_sdk_is_awaited() -> None:
             """Check the arguments, as the SDKs do."""
             return self._create(text)
 
-    llm, create = Resilience("llm"), Completions().create
+    llm, create = Resilience("llm"), AsyncCompletions().create
     assert await llm(create)("ok") == "ok"
     assert await llm(functools.partial(create, "ok"))() == "ok"
+
+
+def test_a_method_that_runs_its_own_coroutine_stays_plain() -> None:
+    """It wraps an ``async def`` too, and returns what that returned."""
+
+    class Client:
+        """A client that is not async."""
+
+        async def _ask(self) -> str:
+            """Answer."""
+            return "ok"
+
+        @functools.wraps(_ask)
+        def ask(self) -> str:
+            """Wait for the answer."""
+            return asyncio.run(self._ask())
+
+    assert Resilience("llm")(Client().ask)() == "ok"
 
 
 def test_what_has_not_begun_is_no_result() -> None:

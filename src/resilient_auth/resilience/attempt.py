@@ -12,12 +12,13 @@ be, so that a plain ``def`` is given its limit as a `Deadline`, to hand to its c
 import asyncio
 from asyncio import Future, Task
 from collections.abc import Callable, Coroutine, Mapping
+from sys import exception
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeVar
 
 from resilient_auth.errors import ConfigError, DeadlineExceeded, UnusableAnswer
 from resilient_auth.resilience.alarm import Alarm
-from resilient_auth.resilience.breaker import Ticket
+from resilient_auth.resilience.breaker import Probe, Ticket, riding
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
 from resilient_auth.resilience.verdict import KINDS, Verdict
@@ -42,30 +43,33 @@ def attempt(
     kwargs: Mapping[str, Any],
 ) -> T | Failure:
     """Admit, call, judge and record; flat, for every success pays for this."""
-    now, breaker = lane.now, lane.breaker
+    now, breaker, handling = lane.now, lane.breaker, exception()
     started = now()
     ticket = breaker.admit()
     try:
-        result = work(*args, **kwargs)
+        if type(ticket) is not Probe:
+            result = work(*args, **kwargs)
+        else:
+            with riding(ticket):
+                result = work(*args, **kwargs)
         if type(result) in _UNBEGUN:
             _refuse_unbegun(result)
         fault = check(result)
     except Exception as error:  # noqa: BLE001 - judged here, raised when all is over
         # No local may hold the failure: the error's traceback knows this frame, and
         # the cycle would keep the arguments, a whole prompt, until a collection.
-        return _failed(
-            lane, ticket, error, lane.judge(error), now() - started, deadline
-        )
+        verdict = lane.judge(error, handling=handling)
+        return _failed(lane, ticket, error, verdict, now() - started, deadline)
     except BaseException:
         breaker.fail(ticket, _CANCELLED)
         raise
     elapsed = now() - started
+    if lane.meter is not None:
+        lane.meter.add(lane.meter.read(result))
     if fault is not None:
         unusable = UnusableAnswer(fault.kind)
         return _failed(lane, ticket, unusable, fault, elapsed, deadline)
     breaker.succeed(ticket, slow=elapsed > lane.slow_after)
-    if lane.meter is not None:
-        lane.meter.add(lane.meter.read(result))
     return result
 
 
@@ -78,28 +82,31 @@ async def aattempt(
     kwargs: Mapping[str, Any],
 ) -> T | Failure:
     """Do the same with a call that is awaited."""
-    now, breaker = lane.now, lane.breaker
+    now, breaker, handling = lane.now, lane.breaker, exception()
     started = now()
     ticket = breaker.admit()
     try:
-        result = await work(*args, **kwargs)
+        if type(ticket) is not Probe:
+            result = await work(*args, **kwargs)
+        else:
+            with riding(ticket):
+                result = await work(*args, **kwargs)
         if type(result) in _UNBEGUN:
             _refuse_unbegun(result)
         fault = check(result)
     except Exception as error:  # noqa: BLE001 - as above
-        return _failed(
-            lane, ticket, error, lane.judge(error), now() - started, deadline
-        )
+        verdict = lane.judge(error, handling=handling)
+        return _failed(lane, ticket, error, verdict, now() - started, deadline)
     except BaseException:
         breaker.fail(ticket, _CANCELLED)
         raise
     elapsed = now() - started
+    if lane.meter is not None:
+        lane.meter.add(lane.meter.read(result))
     if fault is not None:
         unusable = UnusableAnswer(fault.kind)
         return _failed(lane, ticket, unusable, fault, elapsed, deadline)
     breaker.succeed(ticket, slow=elapsed > lane.slow_after)
-    if lane.meter is not None:
-        lane.meter.add(lane.meter.read(result))
     return result
 
 

@@ -23,7 +23,10 @@ outcome that matters is replayed into pybreaker.
   epoch; a result from another epoch is stale and moves nothing.
 * **Permits.** Half-open lets ``probes`` calls through: those in flight and those that
   succeeded together. Everyone else is rejected at once.
-* **Leases.** A probe that never reports loses its permit after ``lease`` seconds.
+* **Leases.** A probe that never reports loses its permit after ``lease`` seconds; when
+  it reports after all, in the same epoch, it counts.
+* **Riders.** What a probe itself calls with the same key goes through with it, and
+  counts as nothing; otherwise the two would wait for each other for ever.
 * **Neutral.** The caller's own mistake, a cancellation, a closed stream: the permit
   returns and the state stays.
 * **Growth.** The open time doubles with each reopening, less up to a tenth so that
@@ -32,14 +35,19 @@ outcome that matters is replayed into pybreaker.
   than its growth.
 
 Our own slots mirror pybreaker's state, so that a success in a closed circuit takes no
-lock and asks nobody. Events are told after the lock is released.
+lock and asks nobody. Events are told after the lock is released. The garbage collector
+may close an abandoned stream while this thread holds the lock; what such a stream has
+to report waits until the lock is let go (`_Turn`).
 """
 
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pybreaker
@@ -90,13 +98,63 @@ class Circuit:
 
 
 class Probe:
-    """The permit of one call through a half-open circuit."""
+    """The permit of one call through a half-open circuit, in one *epoch*."""
 
-    __slots__ = ()
+    __slots__ = ("epoch",)
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch: int = epoch
 
 
 #: What `Breaker.admit` hands out: the epoch of a closed circuit, or a probe's permit.
 Ticket = int | Probe
+
+_RIDER = -1  # the ticket of a call that a probe itself makes: of no epoch
+#: The probe inside of which this context runs; it may be over already.
+_riding: ContextVar[Probe | None] = ContextVar("resilient_auth_probe", default=None)
+
+
+@contextmanager
+def riding(ticket: Ticket) -> Iterator[None]:
+    """Let what is called inside ride on *ticket*, if that is a probe's."""
+    outer = _riding.set(ticket if isinstance(ticket, Probe) else _riding.get())
+    try:
+        yield
+    finally:
+        _riding.reset(outer)
+
+
+class _Turn:
+    """
+    A lock, and what has to wait for its end.
+
+    Entering returns whether this thread was inside already: the collector runs what it
+    likes in the middle of anything. What comes then is to be done `later`.
+    """
+
+    __slots__ = ("_depth", "_later", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._later: deque[Callable[[], None]] = deque()
+
+    def __enter__(self) -> bool:
+        self._lock.acquire()
+        self._depth += 1
+        return self._depth > 1
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            while self._depth == 1 and self._later:
+                self._later.popleft()()
+        finally:
+            self._depth -= 1
+            self._lock.release()
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do *work* before the lock is let go; called by who is inside."""
+        self._later.append(work)
 
 
 class Breaker:
@@ -139,7 +197,7 @@ class Breaker:
         self._clock = clock
         self._listeners = listeners
         self._roll = roll
-        self._lock = threading.RLock()
+        self._lock = _Turn()
         self._trip = policy.trip or _NO_TRIP
         self._window = Window(self._trip)
         self._storage = _Storage(self._window)
@@ -179,9 +237,12 @@ class Breaker:
         good = ticket == self._epoch and not slow
         if good and (window.spotless or window.step()):
             return
-        with self._lock:
-            if self._take_back(ticket):
-                self._count_success(slow=slow)
+        with self._lock as nested:
+            settle = partial(self._succeeded, ticket, slow=slow)
+            if nested:
+                self._lock.later(settle)
+            else:
+                settle()
         self._tell()
 
     def fail(
@@ -198,24 +259,29 @@ class Breaker:
         long or for the usual time.
         """
         self._returned.step()
-        with self._lock:
-            if self._take_back(ticket):
-                self._count_failure(verdict, open_for=open_for)
-            elif open_for is not None and self._state is OPEN:
-                # A stale result moves nothing, but what the server told is news.
-                self._until = max(self._until, self._clock.monotonic() + open_for)
+        with self._lock as nested:
+            settle = partial(self._failed, ticket, verdict, open_for)
+            if nested:
+                self._lock.later(settle)
+            else:
+                settle()
         self._tell()
 
     def open(self, seconds: float | None = None) -> None:
-        """Open by hand for *seconds*, or until `close`."""
+        """Open by hand for *seconds*, or until `close`; told even if it was open."""
         with self._lock:
+            was_open = self._state is OPEN
             self._open("operator", FOREVER if seconds is None else seconds)
+            if was_open:
+                self._untold.append(self._opened())
         self._tell()
 
     def close(self) -> None:
-        """Close by hand; the window starts afresh."""
+        """Close by hand; the window starts afresh. Told even if it was closed."""
         with self._lock:
-            if self._state is not CLOSED:
+            if self._state is CLOSED:  # elsewhere it may be open
+                self._untold.append(self._closed())
+            else:
                 self._machine.close()
         self._tell()
 
@@ -289,26 +355,40 @@ class Breaker:
 
     # ------------------------------------------------------- with the lock held
 
-    def _probe(self) -> Probe:
+    def _probe(self) -> Ticket:
         """Return a permit of the half-open circuit, or reject the call."""
         now = self._clock.monotonic()
         if self._state is OPEN:
             if now < self._until:
                 raise CircuitOpen(self._key, self._until - now)
             self._machine.half_open()
+        if _riding.get() in self._leases:
+            return _RIDER
         for probe in [probe for probe, end in self._leases.items() if end <= now]:
             del self._leases[probe]
         if len(self._leases) + self._storage.success_counter >= self._policy.probes:
-            soonest = min(self._leases.values()) - now
+            soonest = min(self._leases.values(), default=now) - now
             raise CircuitOpen(self._key, min(_SOON, soonest))
-        probe = Probe()
+        probe = Probe(self._epoch)
         self._leases[probe] = now + self._policy.lease
         return probe
+
+    def _succeeded(self, ticket: Ticket, *, slow: bool) -> None:
+        if self._take_back(ticket):
+            self._count_success(slow=slow)
+
+    def _failed(self, ticket: Ticket, verdict: Verdict, open_for: float | None) -> None:
+        if self._take_back(ticket):
+            self._count_failure(verdict, open_for=open_for)
+        elif open_for is not None and self._state is OPEN:
+            # A stale result moves nothing, but what the server told is news.
+            self._until = max(self._until, self._clock.monotonic() + open_for)
 
     def _take_back(self, ticket: Ticket) -> bool:
         """Say whether *ticket* is of this epoch; a probe's permit is free again."""
         if isinstance(ticket, Probe):
-            return self._leases.pop(ticket, None) is not None
+            self._leases.pop(ticket, None)
+            return ticket.epoch == self._epoch
         return ticket == self._epoch
 
     def _count_success(self, *, slow: bool) -> None:
@@ -350,24 +430,34 @@ class Breaker:
 
     def _moved(self, state: str) -> None:
         """Follow pybreaker into *state*; called by it, inside our lock."""
+        # The state first: `admit` reads the epoch first, and so never takes an old
+        # state for one of the new epoch.
+        self._state = {"closed": CLOSED, "open": OPEN}.get(state, HALF_OPEN)
         self._epoch += 1
         self._leases.clear()
-        self._state = {"closed": CLOSED, "open": OPEN}.get(state, HALF_OPEN)
-        at = self._clock.time()
         event: Event
         if self._state is OPEN:
             self._until = self._clock.monotonic() + self._seconds
             self._openings += 1
-            event = BreakerOpened(
-                at=at, key=self._key, kind=self._kind, retry_in=self._seconds
-            )
+            event = self._opened()
         elif self._state is CLOSED:
             self._openings = 0
             self._window = self._storage.window = Window(self._trip)
-            event = BreakerClosed(at=at, key=self._key)
+            event = self._closed()
         else:
-            event = BreakerHalfOpened(at=at, key=self._key)
+            event = BreakerHalfOpened(at=self._clock.time(), key=self._key)
         self._untold.append(event)
+
+    def _closed(self) -> BreakerClosed:
+        return BreakerClosed(at=self._clock.time(), key=self._key)
+
+    def _opened(self) -> BreakerOpened:
+        return BreakerOpened(
+            at=self._clock.time(),
+            key=self._key,
+            kind=self._kind,
+            retry_in=self._seconds,
+        )
 
     def _told(self, seconds: float | None) -> float:
         """Return for how long to open when the server said *seconds*, if it did."""

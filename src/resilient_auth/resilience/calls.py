@@ -234,9 +234,15 @@ class Resilience:
         outer = Deadline.current()
         return Guard(self._lanes.get(self._named(key)), lambda: self._scope(outer))
 
-    def classify(self, error: BaseException) -> Verdict:
-        """Return the `Verdict` on *error*, by this guard's rule or the common ones."""
-        return self._judge(error)
+    def classify(
+        self, error: BaseException, *, handling: BaseException | None = None
+    ) -> Verdict:
+        """
+        Return the `Verdict` on *error*, by this guard's rule or the common ones.
+
+        *handling* is what was being handled already when the call was made.
+        """
+        return self._judge(error, handling=handling)
 
     def snapshot(self) -> dict[str, Circuit]:
         """Return what each circuit looks like now, by key; may be called any time."""
@@ -250,9 +256,7 @@ class Resilience:
 
     def close(self, key: str | None = None) -> None:
         """Close the circuit of *key* by hand; its window starts afresh."""
-        lane = self._lanes.find(self._named(key))
-        if lane is not None:
-            lane.breaker.close()
+        self._lanes.get(self._named(key)).breaker.close()
 
     @contextmanager
     def testing(
@@ -508,5 +512,7 @@ async def _apass(clock: Clock, seconds: float) -> None:
 
 def _checked_key(key: object) -> str:
     if not isinstance(key, str) or not key:
-        raise ConfigError(f"A key is a text with at least one character, not {key!r}.")
+        # Only its kind is said: it may be an API key, or a whole prompt.
+        given = "an empty one" if key == "" else described(key)
+        raise ConfigError(f"A key is a text with at least one character, not {given}.")
     return key

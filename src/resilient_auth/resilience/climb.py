@@ -1,14 +1,16 @@
 """How far down the ladder did a call get, and why? The account of one climb."""
 
+import copy
 from collections.abc import Sequence
+from contextlib import suppress
+from sys import exception
 from typing import Any, cast
 
 from resilient_auth.clock import Clock
 from resilient_auth.errors import DeadlineExceeded, StreamInterrupted
 from resilient_auth.events import FellBack, Listener, StreamResumed, tell
 from resilient_auth.resilience.deadline import Deadline
-from resilient_auth.resilience.functions import Kind
-from resilient_auth.resilience.rungs import Cache, Call, Kept, Rung, Said
+from resilient_auth.resilience.rungs import Asked, Cache, Call, Kept, Rung, Said
 from resilient_auth.resilience.trace import Trace
 from resilient_auth.resilience.verdict import KINDS
 
@@ -25,10 +27,12 @@ class Climb:
     """
 
     __slots__ = (
+        "_asked",
         "_cache",
-        "_call",
         "_clock",
         "_first",
+        "_handling",
+        "_is_stream",
         "_listeners",
         "_rungs",
         "attempts",
@@ -44,14 +48,18 @@ class Climb:
         rungs: Sequence[Rung],
         clock: Clock,
         listeners: tuple[Listener, ...],
-        call: tuple[Kind, tuple[Any, ...], dict[str, Any]],
+        asked: Asked,
+        *,
+        is_stream: bool,
     ) -> None:
         self._rungs = rungs
         self._clock = clock
         self._listeners = listeners
-        self._call = call
+        self._asked = asked
+        self._is_stream = is_stream
         self._cache = next((each for each in rungs if isinstance(each, Cache)), None)
         self._first: Exception | None = None
+        self._handling = exception()
         #: The answer; of a stream that is not a model's: its items.
         self.value: Any = None
         self.served_by: str = ""
@@ -75,7 +83,9 @@ class Climb:
         self.attempts += trace.attempts if rung.guarded else 1
         # Nobody has seen anything of it, so that it can be begun again elsewhere.
         cut = isinstance(error, StreamInterrupted | StopIteration | StopAsyncIteration)
-        verdict = KINDS["truncated"] if cut else rung.judge(error)
+        verdict = (
+            KINDS["truncated"] if cut else rung.judge(error, handling=self._handling)
+        )
         if not verdict.fallback:
             self._first = None
             return False
@@ -83,7 +93,7 @@ class Climb:
             ended = isinstance(error, StopIteration | StopAsyncIteration)
             self._first = StreamInterrupted("") if ended else error
         else:
-            self._first.add_note(f"{rung.name}: {verdict.kind}")
+            _note(self._first, f"{rung.name}: {verdict.kind}")
         self._fall(rung, verdict.kind)
         return True
 
@@ -95,12 +105,11 @@ class Climb:
 
     def shelved(self, rung: Cache | Said) -> bool:
         """Take the answer of a rung that calls nobody, if it has one."""
-        kind, args, kwargs = self._call
-        stream = kind in ("stream", "async stream")
         if isinstance(rung, Said):
-            self.value = (rung.value,) if stream else rung.value
+            value = copy.deepcopy(rung.value)
+            self.value = (value,) if self._is_stream else value
         else:
-            kept = rung.find(kind, args, kwargs)
+            kept = rung.find(self._asked)
             age = 0.0 if kept is None else max(0.0, self._clock.time() - kept.at)
             if kept is None or age > rung.max_age:
                 self._fall(rung, "not_kept")
@@ -114,16 +123,17 @@ class Climb:
         """Take the answer of a model, and keep it for the cached rung."""
         self.value = value
         if self._cache is not None:
-            self._cache.keep(Kept(value, self._clock.time()), *self._call)
+            self._cache.keep(Kept(value, self._clock.time()), self._asked)
 
     def keep_items(self, items: list[Any]) -> None:
         """Keep the items of a whole stream, unless there are too many."""
         if self._cache is not None and len(items) < MOST_KEPT:
-            self._cache.keep(Kept(tuple(items), self._clock.time()), *self._call)
+            self._cache.keep(Kept(tuple(items), self._clock.time()), self._asked)
 
     def resumed(self, by: Call) -> None:
         """Note that *by* goes on where the rung broke."""
         self.resumed_by = by.name
+        self.attempts += 1
         event = StreamResumed(
             at=self._clock.time(), rung=self.served_by, by=by.name, kind="interrupted"
         )
@@ -134,6 +144,10 @@ class Climb:
         error, self._first = self._first, None
         return cast("Exception", error)  # the first rung calls a model, and it failed
 
+    def forget(self) -> None:
+        """Let go of the first error, whose traceback knows this climb: no cycle."""
+        self._first = self._handling = None
+
     def _fall(self, rung: Rung, kind: str) -> None:
         """Note why *rung* is left, and tell it if there is a next one."""
         self.failures[rung.name] = kind
@@ -142,3 +156,10 @@ class Climb:
             to = self._rungs[here + 1].name
             event = FellBack(at=self._clock.time(), rung=rung.name, to=to, kind=kind)
             tell(self._listeners, event)
+
+
+def _note(error: Exception, note: str) -> None:
+    """Add *note* to *error*, once; one that takes none is worth more without it."""
+    with suppress(Exception):
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)

@@ -37,9 +37,14 @@ class Evidence:
     structured: bool = False  # `message` is the provider's own, without our prefix
 
 
-def chain(error: BaseException) -> list[BaseException]:
+def chain(
+    error: BaseException, handling: BaseException | None = None
+) -> list[BaseException]:
     """
     Return *error* and what caused it, outermost first, at most `MAX_LINKS`.
+
+    The caller may have been *handling* an exception already, which Python writes down
+    as the context of every other: it is not the cause, and the chain ends before it.
 
     The members of an exception group follow the group. Without a cause the context is
     followed, also a suppressed one: httpcore hides a refused connection in it. But a
@@ -52,16 +57,22 @@ def chain(error: BaseException) -> list[BaseException]:
         if any(link is seen for seen in links):
             continue
         links.append(link)
-        waiting[:0] = _behind(link)
+        waiting[:0] = _behind(link, handling)
     return links
 
 
-def _behind(link: BaseException) -> Iterator[BaseException]:
+def _behind(
+    link: BaseException, handling: BaseException | None
+) -> Iterator[BaseException]:
     if isinstance(link, BaseExceptionGroup):
         yield from link.exceptions[:MAX_LINKS]
     if link.__cause__ is not None:
         yield link.__cause__
-    elif link.__context__ is not None and not isinstance(link, _MISTAKES):
+    elif (
+        link.__context__ is not None
+        and link.__context__ is not handling
+        and not isinstance(link, _MISTAKES)
+    ):
         yield link.__context__
 
 
@@ -96,9 +107,8 @@ def read(error: BaseException) -> Evidence:
 
 def read_body(body: Mapping[str, Any]) -> Evidence:
     """Return what an error body, the object under ``error``, says."""
-    status = _get(body, "code")
     return Evidence(
-        status=status if type(status) is int and status in _STATUS else 0,
+        status=_known(_get(body, "code")),
         words=words(None, body),
         message=_text_of(body, "message"),
         structured=True,
@@ -119,10 +129,16 @@ def _status(error: BaseException, response: object) -> int:
         (error, "code"),  # google-genai
         (error, "status"),  # aiohttp
     ):
-        status = _get(holder, name)
-        if type(status) is int and status in _STATUS:
+        status = _known(_get(holder, name))
+        if status:
             return status
     return 0
+
+
+def _known(status: object) -> int:
+    """Return *status* as a number if it is one of a failure, else 0."""
+    # An `http.HTTPStatus` is an int, too.
+    return int(status) if isinstance(status, int) and status in _STATUS else 0
 
 
 def _body(error: BaseException, response: object) -> Mapping[str, Any]:

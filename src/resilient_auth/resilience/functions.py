@@ -17,6 +17,7 @@ from resilient_auth.errors import ConfigError
 Kind = Literal["call", "async call", "stream", "async stream"]
 
 _MARK = "__resilience__"
+_DEEPEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,19 @@ def kind_of(fn: object) -> Kind:
 
 
 def _is_of_async_sdk(fn: Any) -> bool:
-    """Say whether *fn* is a method that wraps an ``async def`` in a plain one."""
+    """
+    Say whether *fn* is a method of an async SDK.
+
+    They wrap an ``async def`` in a plain function, and so does who runs one to its end;
+    only the name of their class tells that they do not.
+    """
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return inspect.ismethod(fn) and is_awaited(inspect.unwrap(fn))
+    return (
+        inspect.ismethod(fn)
+        and type(fn.__self__).__name__.startswith("Async")
+        and is_awaited(inspect.unwrap(fn))
+    )
 
 
 def mark(
@@ -70,12 +80,23 @@ def mark(
 
 def marked(fn: object) -> Guarded | None:
     """
-    Return what guards *fn* itself, or None.
+    Return what guards *fn*, or the function inside of it, or None.
 
-    A decorator between copies the mark with all the rest, so that it names its owner.
+    Looked through are partials, bound methods, and decorators that tell what they wrap.
+    These copy the mark with all the rest, so that it names its function.
     """
-    found = getattr(fn, _MARK, None)
-    return found if isinstance(found, Guarded) and found.function is fn else None
+    for _ in range(_DEEPEST):
+        found = getattr(fn, _MARK, None)
+        inner = getattr(fn, "__func__", fn)
+        if isinstance(found, Guarded) and found.function is inner:
+            return found
+        if isinstance(fn, functools.partial):
+            fn = fn.func
+        else:
+            fn = getattr(inner, "__wrapped__", None)
+        if fn is None:
+            return None
+    return None
 
 
 def name_of(fn: object) -> str:

@@ -8,6 +8,7 @@ cut short; a plain block finds its limit in `Deadline.left()`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from sys import exception
 from types import TracebackType
 
 from resilient_auth.errors import ConfigError, DeadlineExceeded
@@ -97,6 +98,7 @@ async def _ablock(lane: Lane, scope: Scope) -> AsyncIterator[None]:
 @contextmanager
 def _recorded(lane: Lane, deadline: Deadline | None) -> Iterator[None]:
     """Admit a block, judge how it ends, and record it."""
+    handling = exception()
     started = lane.now()
     ticket: Ticket = lane.breaker.admit()
     try:
@@ -104,7 +106,7 @@ def _recorded(lane: Lane, deadline: Deadline | None) -> Iterator[None]:
     except Exception as error:
         failure = lane.fail(
             ticket,
-            Failure(error, lane.judge(error)),
+            Failure(error, lane.judge(error, handling=handling)),
             elapsed=lane.now() - started,
             fair_share=lane.fair_share,
             deadline=deadline,

@@ -34,7 +34,7 @@ from resilient_auth.resilience.answer import (
 )
 from resilient_auth.resilience.climb import MOST_KEPT, Climb
 from resilient_auth.resilience.functions import Kind
-from resilient_auth.resilience.rungs import Cache, Call, Rung, Said
+from resilient_auth.resilience.rungs import Asked, Cache, Call, Rung, Said
 from resilient_auth.resilience.trace import Trace
 
 T = TypeVar("T")
@@ -110,7 +110,8 @@ class Ladder(Generic[T]):
         listeners: Iterable[Listener] = (),
     ) -> None:
         self._rungs = tuple(map(_as_rung, rungs))
-        self._kind: Kind = _checked(self._rungs)
+        self._first = _checked(self._rungs)
+        self._kind: Kind = self._first.kind
         self._resume = None if resume is None else Call(resume)
         if self._resume is not None and (
             self._resume.kind != self._kind or "stream" not in self._kind
@@ -138,6 +139,9 @@ class Ladder(Generic[T]):
                     if not climb.leaves(rung, error, trace):
                         raise
                     continue
+                except BaseException:
+                    climb.forget()
+                    raise
             climb.served(rung, trace)
             climb.keep(value)
             break
@@ -161,6 +165,9 @@ class Ladder(Generic[T]):
                     if not climb.leaves(rung, error, trace):
                         raise
                     continue
+                except BaseException:
+                    climb.forget()
+                    raise
             climb.served(rung, trace)
             climb.keep(value)
             break
@@ -196,6 +203,9 @@ class Ladder(Generic[T]):
                     if not climb.leaves(rung, error, trace):
                         raise
                     continue
+                except BaseException:
+                    climb.forget()
+                    raise
             climb.served(rung, trace)
             yield from self._rest(climb, first, source, args, kwargs)
             return
@@ -254,6 +264,9 @@ class Ladder(Generic[T]):
                     if not climb.leaves(rung, error, trace):
                         raise
                     continue
+                except BaseException:
+                    climb.forget()
+                    raise
             climb.served(rung, trace)
             async with aclosing(
                 self._arest(climb, first, source, args, kwargs)
@@ -306,8 +319,16 @@ class Ladder(Generic[T]):
                 f"The rungs of this ladder are of the kind {self._kind!r}: use "
                 f"{_VERBS[self._kind]}(…), not {_VERBS[kind]}(…)."
             )
-        call = (kind, args, kwargs)
-        return Climb(self._rungs, self._clock, self._listeners, call)
+        # A call and a stream with the same name keep different things.
+        is_stream = "stream" in kind
+        name = f"{'stream' if is_stream else 'call'} {self._first.place}"
+        return Climb(
+            self._rungs,
+            self._clock,
+            self._listeners,
+            Asked(name, args, kwargs),
+            is_stream=is_stream,
+        )
 
 
 def _answer(climb: Climb) -> Answer[Any]:
@@ -329,8 +350,8 @@ def _as_rung(each: object) -> Rung:
     return each if isinstance(each, Rung) else Call(cast("Callable[..., Any]", each))
 
 
-def _checked(rungs: Sequence[Rung]) -> Kind:
-    """Return the kind of the rungs; refuse a ladder that makes no sense."""
+def _checked(rungs: Sequence[Rung]) -> Call:
+    """Return the first rung; refuse a ladder that makes no sense."""
     if not rungs or not isinstance(rungs[0], Call):
         raise ConfigError(
             "The first rung of a ladder is a function that calls a model."
@@ -353,4 +374,4 @@ def _checked(rungs: Sequence[Rung]) -> Kind:
             f"The rungs are told apart by their names, and {names} has one twice: "
             "give it another with rung(fn, name=…)."
         )
-    return calls[0].kind
+    return calls[0]

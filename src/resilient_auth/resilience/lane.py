@@ -1,11 +1,13 @@
 """What is kept for one key? Its circuit, its slots and its retry budget."""
 
 import math
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn, final
+from weakref import WeakSet
 
 from resilient_auth.clock import Clock
 from resilient_auth.errors import AnswerError, Unavailable, UnusableAnswer, answer_with
@@ -16,7 +18,7 @@ from resilient_auth.resilience.bulkhead import Slots
 from resilient_auth.resilience.deadline import Deadline, reading
 from resilient_auth.resilience.meter import NOTHING, Meter
 from resilient_auth.resilience.policy import Policy
-from resilient_auth.resilience.verdict import Verdict, judging
+from resilient_auth.resilience.verdict import Judge, Verdict, judging
 
 _CHANCES = 64
 
@@ -87,7 +89,7 @@ class Lane:
         if breaker is None:
             breaker = Breaker(key, policy, clock, listeners)
         self.breaker: Breaker = breaker
-        self.judge: Callable[[BaseException], Verdict] = judging(policy.classify)
+        self.judge: Judge = judging(policy.classify)
         self.meter: Meter | None = None
         if policy.usage is not None:
             self.meter = Meter(key, policy.usage, clock, listeners)
@@ -219,6 +221,7 @@ class Lanes:
         self._most = most
         self._lock = threading.Lock()
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
+        _tables.add(self)
         #: The lane of all calls that name no key, where the owner put one here: it
         #: need not be looked up. None again when it is dropped.
         self.own: Lane | None = None
@@ -227,6 +230,12 @@ class Lanes:
         """Return the lane of *key*, a new one if there is none."""
         lane = self._lanes.get(key)
         return self._add(key) if lane is None else lane
+
+    def forget_calls(self) -> None:
+        """Take no call for one in flight; for a process that was forked."""
+        for lane in list(self._lanes.values()):
+            if lane.slots is not None:
+                lane.slots.reset()
 
     def find(self, key: str) -> Lane | None:
         """Return the lane of *key*, or None."""
@@ -258,9 +267,28 @@ class Lanes:
             lane.seen = admitted
             self._lanes[key] = lane
         else:
-            _, lane = self._lanes.popitem(last=False)
+            # All are in use: one whose circuit is closed goes, if there is one.
+            key = next(
+                (key for key, each in self._lanes.items() if each.breaker.idle),
+                next(iter(self._lanes)),
+            )
+            lane = self._lanes.pop(key)
         if lane is self.own:
             self.own = None
+
+
+#: The tables of this process. One hook is for all, since none can be taken back.
+_tables: WeakSet[Lanes] = WeakSet()
+
+
+def _forget_in_child() -> None:
+    """Give a forked child its slots back: the calls of its parent are not its own."""
+    for each in list(_tables):
+        each.forget_calls()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - nothing forks on Windows
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _left(deadline: Deadline | None) -> float | None:

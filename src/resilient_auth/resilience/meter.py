@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from resilient_auth.clock import Clock
+from resilient_auth.core.arguments import described
+from resilient_auth.errors import ConfigError
 from resilient_auth.events import Listener, TokensUsed, tell
 
 _log = logging.getLogger("resilient_auth")
@@ -19,6 +21,12 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     cost: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("input_tokens", "output_tokens", "cost"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigError(f"Usage.{name} is a number, not {described(value)}.")
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -58,8 +66,13 @@ class Meter:
         """Return the usage in *said*; a reader that fails costs nobody an answer."""
         try:
             found = self._read(said)
-        except Exception:  # noqa: BLE001 - it is somebody else's, and the answer is there
-            _log.exception("The usage of a call of %r could not be read", self._key)
+        except Exception as error:  # noqa: BLE001 - theirs, and the answer is there
+            # Without its text, which may quote the answer.
+            _log.error(
+                "The usage of a call of %r could not be read: %s",
+                self._key,
+                type(error).__name__,
+            )
             return NOTHING
         return found if isinstance(found, Usage) else NOTHING
 

@@ -48,7 +48,7 @@ class Part:
         inner = marked(fn)
         if inner is None:
             whole, wraps = self.guard_of(fn), fn
-        elif isinstance(inner.part, Part):
+        elif isinstance(inner.part, Part) and inner.function is fn:
             whole, wraps = self._joined(inner.part, fn), inner.wraps
         else:
             whole, wraps = self.alone, fn  # which refuses it

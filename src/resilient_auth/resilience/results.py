@@ -48,6 +48,8 @@ def _judge(fields: Mapping[str, Any], extra: object) -> Verdict | None:
     error = fields.get("error")
     if error is None and isinstance(extra, dict):
         error = extra.get("error")
+    if not isinstance(error, Mapping):
+        error = getattr(error, "__dict__", None)  # OpenAI's Responses: an object
     if isinstance(error, Mapping) and {"message", "type", "code"} & error.keys():
         return classify_body(error)
     if "model" in fields and _empty(fields.get("choices", _MISSING)):

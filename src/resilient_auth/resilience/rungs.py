@@ -1,23 +1,27 @@
 """
 What may stand on a ladder? Functions that call a model, kept answers, and said text.
 
-An answer is kept under a digest of the call's arguments. Whatever else it depends on,
-such as the user, belongs into *key*: two users with one question share an answer.
+An answer is kept under a digest of the ladder's first rung and the call's arguments.
+Whatever else it depends on, such as the user, belongs into *key*: two users with one
+question share an answer. It is copied when it is kept and when it is given, so that
+nobody changes what the next one is told.
 """
 
+import copy
 import hashlib
 import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError
 from resilient_auth.resilience.functions import Kind, kind_of, marked, name_of
-from resilient_auth.resilience.verdict import Verdict, classify
+from resilient_auth.resilience.verdict import Judge, classify
 
 _log = logging.getLogger("resilient_auth")
 
@@ -77,19 +81,19 @@ class MemoryAnswers:
 class Call:
     """A rung that calls a model."""
 
-    __slots__ = ("fn", "guarded", "judge", "kind", "name")
+    __slots__ = ("fn", "guarded", "judge", "kind", "name", "place")
 
     def __init__(self, fn: Callable[..., Any], *, name: str = "") -> None:
         self.kind: Kind = kind_of(fn)
         self.fn: Callable[..., Any] = fn
+        #: Where the function stands: what tells it apart from all others.
+        self.place: str = f"{getattr(fn, '__module__', '')}.{name_of(fn)}"
         self.name: str = name or name_of(fn).rpartition(".")[2]
         found = marked(fn)
         #: Whether a `Resilience` counts its attempts.
         self.guarded: bool = found is not None
         #: What its failures mean, by the rules of who guards it.
-        self.judge: Callable[[BaseException], Verdict] = (
-            classify if found is None else found.by.classify
-        )
+        self.judge: Judge = classify if found is None else found.by.classify
 
 
 class Cache:
@@ -115,39 +119,33 @@ class Cache:
         self.max_age: float = max_age
         self.name: str = name
 
-    def find(
-        self, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Kept | None:
-        """Return the answer that is kept for a call, whatever its age."""
-        try:
-            key = self._key_of(kind, args, kwargs)
-            return None if key is None else self._store.get(key)
-        except Exception:  # noqa: BLE001 - a store of theirs may raise anything
-            _log.exception("The store of answers failed")
-            return None
+    def find(self, call: "Asked") -> Kept | None:
+        """Return a copy of the answer that is kept for *call*, whatever its age."""
+        found: list[Kept | None] = []
+        with _tolerated():
+            key = self._key_of(call)
+            found.append(None if key is None else self._store.get(key))
+            found.append(copy.deepcopy(found.pop()))
+        return found[0] if found else None
 
-    def keep(
-        self, kept: Kept, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        """Keep an answer for the next call with these arguments."""
-        try:
-            key = self._key_of(kind, args, kwargs)
+    def keep(self, kept: Kept, call: "Asked") -> None:
+        """Keep a copy of an answer for the next *call* that is the same."""
+        with _tolerated():
+            key = self._key_of(call)
             if key is not None:
-                self._store.put(key, kept)
-        except Exception:  # noqa: BLE001 - a store of theirs may raise anything
-            _log.exception("The store of answers failed")
+                self._store.put(key, copy.deepcopy(kept))
 
-    def _key_of(
-        self, kind: Kind, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> str | None:
-        """Return the digest of a call; None, said once, if its arguments have none."""
-        shape = kind.removeprefix("async ")  # a stream's items are no call's value
+    def _key_of(self, call: "Asked") -> str | None:
+        """Return the digest of *call*; None, said once, if its arguments have none."""
+        if self._key is not None:
+            said: object = self._key(*call.args, **call.kwargs)
+            if not isinstance(said, str) or not said:
+                raise TypeError("The key of an answer is a text, not empty.")
+        else:
+            said = [call.args, call.kwargs]
         try:
-            said = self._key(*args, **kwargs) if self._key else [args, kwargs]
-            text = json.dumps([shape, said], sort_keys=True)
+            text = json.dumps([call.name, said], sort_keys=True)
         except (TypeError, ValueError, RecursionError):
-            if self._key is not None:
-                raise
             if not self._warned:
                 self._warned = True
                 _log.warning(
@@ -156,6 +154,24 @@ class Cache:
                 )
             return None
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@contextmanager
+def _tolerated() -> Iterator[None]:
+    """Log what a store, a key or a copy raises, by its type: it may quote an answer."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - none of them may cost an answer
+        _log.error("An answer was neither kept nor found: %s", type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call of a ladder: the *name* of its first rung, and the arguments."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 class Said:

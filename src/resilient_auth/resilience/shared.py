@@ -38,6 +38,7 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakSet, ref
@@ -397,12 +398,13 @@ def _read_entries(rows: list[Any], *, sent_at: float, now: float) -> dict[str, _
     for n in range(0, len(rows), 4):
         field, epoch, left, kind = rows[n : n + 4]
         seconds = int(left) / 1000
-        entries[_to_key(field)] = _Entry(
-            epoch=int(epoch),
-            sure_until=sent_at + seconds,
-            ends_at=now + seconds,
-            kind=_to_text(kind)[:_LONGEST_KIND],
-        )
+        with suppress(UnicodeError):  # no field of ours: it has no key
+            entries[_to_key(field)] = _Entry(
+                epoch=int(epoch),
+                sure_until=sent_at + seconds,
+                ends_at=now + seconds,
+                kind=_to_text(kind)[:_LONGEST_KIND],
+            )
     return entries
 
 

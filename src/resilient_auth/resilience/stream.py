@@ -82,8 +82,8 @@ class Reading(Generic[Item]):
         self.said.close()
         try:
             self._source.close()
-        except Exception:  # noqa: BLE001 - the outcome of the stream is settled already
-            _log.warning("A stream of %s did not close", self._key, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the outcome is settled already
+            _tell_unclosed(self._key, error)
 
     def _scope(self) -> AbstractContextManager[object]:
         """Return what tells the client how long to wait for the first content."""
@@ -170,8 +170,8 @@ class AsyncReading(Generic[Item]):
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
                 await self._source.aclose()
-        except Exception:  # noqa: BLE001 - the outcome of the stream is settled already
-            _log.warning("A stream of %s did not close", self._key, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the outcome is settled already
+            _tell_unclosed(self._key, error)
 
     async def _failed(self, error: Exception | None) -> Failure:
         failure = self.said.failed(error)
@@ -229,3 +229,8 @@ def _admitted(lane: Lane, deadline: Deadline | None, shape: Shape) -> Transcript
         lane.release()
         raise
     return Transcript(lane, ticket, shape, deadline)
+
+
+def _tell_unclosed(key: str, error: Exception) -> None:
+    # Without its text and its trace, which may quote what was said.
+    _log.warning("A stream of %s did not close: %s", key, type(error).__name__)

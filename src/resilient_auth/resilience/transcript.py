@@ -13,6 +13,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from sys import exception
 from typing import Any, Generic, TypeVar
 
 from resilient_auth.errors import StreamInterrupted
@@ -61,6 +62,7 @@ class Transcript(Generic[Item]):
         "_used",
         "complete",
         "content",
+        "handling",
         "held",
     )
 
@@ -75,6 +77,8 @@ class Transcript(Generic[Item]):
         self._first_after = 0.0
         self._settled = False
         self._handed = 0
+        #: What the reader was handling already when the attempt began.
+        self.handling: BaseException | None = exception()
         self._texts: list[str] = []
         self._used = NOTHING
         #: Whether content came, and whether the terminal marker did.
@@ -116,7 +120,7 @@ class Transcript(Generic[Item]):
             error = StreamInterrupted("")
             verdict = _TRUNCATED
         else:
-            verdict = self._lane.judge(error)
+            verdict = self._lane.judge(error, handling=self.handling)
         return self._fail(
             Failure(error, verdict),
             elapsed=self.waited,
@@ -125,12 +129,16 @@ class Transcript(Generic[Item]):
 
     def ended(self) -> bool:
         """Say whether a clean end after the first content is one of a whole answer."""
-        self.complete = self.complete or self._shape.eof_ok
+        self.complete = self.complete or (self._shape.eof_ok and self.content)
         return self.complete
 
     def interrupted(self, error: Exception | None) -> StreamInterrupted:
         """Settle a failure after the first content, and return what to raise."""
-        verdict = _TRUNCATED if error is None else self._lane.judge(error)
+        verdict = (
+            _TRUNCATED
+            if error is None
+            else self._lane.judge(error, handling=self.handling)
+        )
         interruption = StreamInterrupted("".join(self._texts), kind=verdict.kind)
         self._fail(
             Failure(interruption, verdict),
@@ -149,6 +157,7 @@ class Transcript(Generic[Item]):
         if self._settled:
             return
         self._settled = True
+        self.handling = None
         if self.complete:
             slow = self._first_after > self._lane.slow_after
             self._lane.breaker.succeed(self._ticket, slow=slow)

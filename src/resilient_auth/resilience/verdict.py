@@ -9,11 +9,12 @@ bug, which is neither retried nor held against the provider.
 
 import errno
 import logging
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from resilient_auth.errors import (
     BulkheadFull,
@@ -124,6 +125,7 @@ Rule = Callable[[Exception], Verdict | None]
 #: The verdict of each kind, before a response adds its own wait and hints.
 KINDS: Mapping[str, Verdict] = MappingProxyType({each.kind: each for each in _ALL})
 
+_REFUSED = frozenset({400, 413, 422})
 _GATEWAY_TIMEOUT = 504  # the model may have worked all that time, for money
 _LONGEST_WAIT = 3600.0
 _LONGEST_QUOTA = 86_400.0
@@ -211,9 +213,12 @@ _TLS_STILL_TALKING = {"SSLWantReadError", "SSLWantWriteError"}
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
 
 
-def classify(error: BaseException) -> Verdict:
+def classify(error: BaseException, *, handling: BaseException | None = None) -> Verdict:
     """
     Return the `Verdict` on *error*; never raises, reads no clock, imports no SDK.
+
+    *handling* is the exception that was being handled when the call was made, if any:
+    it is no cause of *error*, though it stands in its context.
 
     Understands the errors of openai, anthropic, google-genai, litellm, httpx, requests
     and aiohttp, of the operating system, and our own, also as the cause of another.
@@ -225,7 +230,7 @@ def classify(error: BaseException) -> Verdict:
     if not isinstance(error, Exception):
         return KINDS["cancelled"]
     try:
-        return _judge(chain(error))
+        return _judge(chain(error, handling))
     except Exception:  # noqa: BLE001 - a foreign object may do anything
         return KINDS["bug"]
 
@@ -272,7 +277,17 @@ def _unusable(error: UnusableAnswer) -> Verdict:
     return replace(verdict, retry=False, trips=False) if error.given_up else verdict
 
 
-def judging(rule: Rule | None) -> Callable[[BaseException], Verdict]:
+class Judge(Protocol):
+    """What says what an error means: `classify`, or what `judging` returns."""
+
+    def __call__(
+        self, error: BaseException, *, handling: BaseException | None = None
+    ) -> Verdict:
+        """Return the verdict on *error*."""
+        ...
+
+
+def judging(rule: Rule | None) -> Judge:
     """
     Return what asks *rule* first, and then `classify`.
 
@@ -281,16 +296,29 @@ def judging(rule: Rule | None) -> Callable[[BaseException], Verdict]:
     if rule is None:
         return classify
 
-    def judge(error: BaseException) -> Verdict:
-        verdict = None
-        if isinstance(error, Exception):
-            try:
-                verdict = rule(error)
-            except Exception:  # noqa: BLE001 - it is somebody else's
-                _log.exception("A rule for verdicts failed")
-        return verdict if isinstance(verdict, Verdict) else classify(error)
+    def judge(
+        error: BaseException, *, handling: BaseException | None = None
+    ) -> Verdict:
+        verdict = _ruled(rule, error) if isinstance(error, Exception) else None
+        return verdict or classify(error, handling=handling)
 
     return judge
+
+
+def _ruled(rule: Rule, error: Exception) -> Verdict | None:
+    """Return the verdict by a rule of the caller's, made fit to be obeyed."""
+    try:
+        verdict = rule(error)
+    except Exception as failure:  # noqa: BLE001 - it is somebody else's
+        # Without its text: it may quote the error, and that a prompt or a key.
+        _log.error("A rule for verdicts failed with %s", type(failure).__name__)
+        return None
+    if not isinstance(verdict, Verdict):
+        return None
+    wait = verdict.wait
+    if wait is not None and not 0 <= wait < math.inf:
+        return replace(verdict, wait=None)
+    return verdict
 
 
 def _spoken(link: BaseException) -> Verdict | None:
@@ -336,9 +364,14 @@ def _kind(evidence: Evidence) -> str:
     status, message = evidence.status, evidence.message
     if status == 402 or evidence.words & _QUOTA_WORDS or _says_quota(evidence):
         return "quota"
-    if "content_filter" in evidence.words or _FILTER.search(message):
+    # Words are believed only of a request that was refused: an outage whose message
+    # speaks of the filter, or quotes a prompt that does, is an outage.
+    refused = status in _REFUSED
+    if "content_filter" in evidence.words or (refused and _FILTER.search(message)):
         return "content_filter"
-    if "context_length_exceeded" in evidence.words or _CONTEXT.search(message):
+    if "context_length_exceeded" in evidence.words or (
+        refused and _CONTEXT.search(message)
+    ):
         return "context_length"
     return _BY_STATUS.get(status, "server" if status >= 500 else "bad_request")
 
