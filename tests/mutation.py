@@ -37,28 +37,55 @@ ALSO = {
     "core/tickets": "auth/tickets",
     "resilience/alarm": "watch calls",
     "resilience/answer": "ladder",
-    "resilience/attempt": "calls twins retry",
-    "resilience/breaker": "breaker_machine calls",
-    "resilience/bulkhead": "twins",
+    "resilience/attempt": "calls twins retry attacks",
+    "resilience/breaker": "breaker_machine calls attacks",
+    "resilience/bulkhead": "twins attacks",
     "resilience/calls": "twins retry stream parts",
-    "resilience/climb": "ladder",
-    "resilience/evidence": "verdict",
-    "resilience/functions": "twins parts ladder",
+    "resilience/climb": "ladder attacks",
+    "resilience/evidence": "verdict attacks",
+    "resilience/functions": "twins parts ladder attacks",
     "resilience/guard": "calls twins",
-    "resilience/lane": "calls retry stream",
-    "resilience/retry": "calls",
-    "resilience/rungs": "ladder",
+    "resilience/ladder": "attacks",
+    "resilience/lane": "calls retry stream attacks",
+    "resilience/meter": "attacks",
+    "resilience/results": "attacks",
+    "resilience/retry": "calls attacks",
+    "resilience/rungs": "ladder attacks",
     "resilience/stream": "twins",
     "resilience/tally": "breaker",
     "resilience/told": "verdict",
     "resilience/trace": "ladder",
-    "resilience/transcript": "stream twins",
+    "resilience/transcript": "stream twins attacks",
+    "resilience/verdict": "rules attacks",
     "resilience/watch": "stream",
     "resilience/window": "breaker",
 }
 
-#: Where the sentences of all files stand.
-SENTENCES = "core/sentences"
+#: What tests import that is not ours: loaded once, and not again for each change.
+PRELOADED = (
+    "pytest",
+    "pytest_asyncio.plugin",
+    "pytest_cov.plugin",
+    "pytest_socket",
+    "pytest_timeout",
+    "hypothesis.extra",
+    "hypothesis.strategies",
+    "_hypothesis_pytestplugin",
+    "schemathesis.pytest.plugin",
+    "sybil.parsers.myst",
+    "playwright.sync_api",
+    "psutil",
+    "websockets",
+    "sqlalchemy.ext.asyncio",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "tenacity",
+    "pybreaker",
+    "openai",
+    "anthropic",
+)
+
+#: Where the sentences of all files of a package stand.
+SENTENCES = {"core": "sentences", "resilience": ""}
 
 
 def main(names: list[str]) -> int:
@@ -100,7 +127,7 @@ def _measure(name: str) -> tuple[int, int]:
         print(f"{name:22} has no function, so nothing is changed")
         return 0, 0
     package, _, stem = name.partition("/")
-    words = f"{stem} {ALSO.get(name, '')} {SENTENCES}".split()
+    words = f"{stem} {ALSO.get(name, '')} {SENTENCES[package]}".split()
     tests = [path for each in words if (path := _test_file(package, each))]
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -136,8 +163,11 @@ def _copy(place: Path, name: str, tests: list[str]) -> None:
             shutil.copy(ROOT / each, place / each)
     settings = place / "pyproject.toml"
     said = settings.read_text("utf-8")
+    preloaded = place / "preloaded.txt"
+    preloaded.write_text("\n".join(PRELOADED), "utf-8")
     narrowed = (
         "[tool.mutmut]\n"
+        f'preload_modules_file = "{preloaded}"\n'
         f'only_mutate = ["src/resilient_auth/{name}.py"]\n'
         f"pytest_add_cli_args_test_selection = {tests!r}\n"
     )
