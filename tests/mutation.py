@@ -85,7 +85,7 @@ PRELOADED = (
 )
 
 #: Where the sentences of all files of a package stand.
-SENTENCES = {"core": "sentences", "resilience": ""}
+SENTENCES = {"core": "sentences", "resilience": "sentences"}
 
 
 def main(names: list[str]) -> int:

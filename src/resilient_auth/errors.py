@@ -273,33 +273,33 @@ def answer_with(error: BaseException, refusal: Unavailable) -> None:
         error.__resilient_auth__ = refusal  # type: ignore[attr-defined]
 
 
-def answer_for(error: BaseException) -> AnswerError | None:
+def answer_for(error: BaseException) -> Unavailable | None:
     """
     Return what a client is to be told of *error*, None if nothing was noted on it.
 
     Looked at are also what *error* was raised from, and the members of a group, if each
     of them is an answer. A new answer each time, for it is given the id of a request.
     """
-    for _ in range(_DEEPEST):
-        noted = getattr(error, "__resilient_auth__", None)
+    return _answer_for(error, [])
+
+
+def _answer_for(error: BaseException | None, seen: list[object]) -> Unavailable | None:
+    while error is not None and not any(error is each for each in seen):
+        if len(seen) >= _DEEPEST:
+            return None
+        seen.append(error)
+        if isinstance(error, Unavailable):
+            return error
+        noted = vars(error).get("__resilient_auth__")
         if isinstance(noted, Unavailable):
             return Unavailable(
                 noted.code, retry_after=noted.retry_after, reason=noted.reason
             )
         if isinstance(error, BaseExceptionGroup):
-            return _answer_for_all(error)
-        if error.__cause__ is None:
-            return None
+            answers = [_answer_for(each, seen) for each in error.exceptions]
+            return None if None in answers else answers[0]
         error = error.__cause__
     return None
-
-
-def _answer_for_all(group: BaseExceptionGroup[BaseException]) -> AnswerError | None:
-    answers = [
-        each if isinstance(each, AnswerError) else answer_for(each)
-        for each in group.exceptions
-    ]
-    return None if None in answers else answers[0]
 
 
 class CircuitOpen(Unavailable):

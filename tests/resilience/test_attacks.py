@@ -461,3 +461,180 @@ def test_who_resumes_is_counted() -> None:
     stream = Ladder(tokens, resume=more).stream()
     assert list(stream) == ["Hel", "lo"]
     assert stream.attempts == 2
+
+
+# --------------------------------------------------------- the second attack
+
+
+def test_usage_that_the_collector_reports_inside_is_not_lost() -> None:
+    """An abandoned stream is billed while this thread sums up."""
+    llm = Resilience("llm", usage=lambda _: Usage(input_tokens=1))
+    meter = llm._lanes.get("llm").meter
+    assert meter is not None
+    with meter._lock:
+        meter.add(Usage(input_tokens=2))
+        assert meter.total.input_tokens == 0
+    assert meter.total.input_tokens == 2
+
+
+@pytest.mark.parametrize("cost", [float("nan"), float("inf"), -1.0])
+def test_a_sum_is_not_spoilt(cost: float) -> None:
+    """One nan would make it nan for ever."""
+    with pytest.raises(ConfigError):
+        Usage(cost=cost)
+
+
+def test_an_answer_is_looked_for_in_circles_once() -> None:
+    """``raise eg.exceptions[0] from eg`` makes one."""
+    member = RuntimeError()
+    group = ExceptionGroup("", [member])
+    member.__cause__ = group
+    assert answer_for(member) is None
+    assert answer_for(group) is None
+    refused = RuntimeError()
+    refused.__cause__ = CircuitOpen("llm", 3)
+    answer = answer_for(refused)
+    assert isinstance(answer, CircuitOpen)
+    assert answer_for(ExceptionGroup("", [refused, KeyError()])) is None
+
+
+def test_what_looks_alike_is_kept_apart() -> None:
+    """Partials, methods and lambdas of two ladders on one store."""
+    cache = cached(MemoryAnswers(), 60)
+    down: list[bool] = []
+
+    def ask(question: str, *, model: str) -> str:
+        """Answer in the name of a model."""
+        if down:
+            raise ConnectionRefusedError
+        return f"{question} of {model}"
+
+    ladders = [
+        Ladder(functools.partial(ask, model=name), cache, say("sorry"))
+        for name in ("a", "b")
+    ]
+    fresh = [each.run("q").value for each in ladders]
+    down.append(True)
+    assert [each.run("q").value for each in ladders] == fresh == ["q of a", "q of b"]
+
+
+def test_ladders_with_one_name_share_what_is_kept() -> None:
+    """As two processes do, with a store that both reach."""
+    store = MemoryAnswers()
+
+    def build(fn: Any) -> Any:
+        """Build the ladder of one process."""
+        return Ladder(fn, cached(store, 60), name="chat")
+
+    assert build(lambda _: "hello").run("q").value == "hello"
+    assert build(fail(ConnectionRefusedError())).run("q").value == "hello"
+
+
+def test_a_stream_is_judged_by_what_is_handled_at_each_pull() -> None:
+    """It began before the reader's trouble, and broke in the middle of it."""
+    llm = Resilience("llm", attempts=1)
+
+    @llm.stream(text=bool, final=lambda _: False)
+    def tokens() -> Iterator[str]:
+        """Break as code does."""
+        yield "Hel"
+        raise ValueError
+
+    stream = tokens()
+    next(stream)
+    try:
+        fail(Said(401))()
+    except Said:
+        with pytest.raises(Unavailable):
+            next(stream)
+    circuit = llm.snapshot()["llm"]
+    assert (circuit.state, circuit.calls) == ("closed", 0)
+
+
+def test_a_stream_that_began_in_a_handler_is_closed_with_its_reader() -> None:
+    """It holds on to nothing that holds on to the reader."""
+    llm = Resilience("llm")
+
+    @llm.stream(text=bool, final=lambda _: False)
+    def tokens() -> Iterator[str]:
+        """Go on."""
+        yield "Hel"
+        yield "lo"
+
+    def read() -> None:
+        """Begin, and leave."""
+        try:
+            int("x")
+        except ValueError:
+            stream = tokens()
+            next(stream)
+
+    gc.collect()
+    gc.disable()
+    try:
+        read()
+        assert llm.snapshot()["llm"].in_flight == 0
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("outer", ["block", "stream", "other"])
+def test_what_a_probe_calls_rides_on_it(outer: str, clock: FrozenClock) -> None:
+    """From a block, from a stream, and by the way of another guard."""
+    llm = Resilience("llm", probes=1, attempts=1)
+    other = Resilience("other", probes=1, attempts=1)
+    inner = llm(lambda: "ok")
+
+    def block() -> str:
+        """Call inside of a block."""
+        with llm.guard():
+            return inner()
+
+    @llm.stream(text=bool, final=bool)
+    def stream() -> Iterator[str]:
+        """Call inside of a stream."""
+        yield inner()
+
+    calls: dict[str, Any] = {
+        "block": block,
+        "stream": lambda: next(stream()),
+        "other": llm(_through(other, inner)),
+    }
+    with llm.testing(clock=clock), other.testing(clock=clock):
+        for guard in (llm, other):
+            guard.open(seconds=1)
+        clock.advance(1)
+        assert calls[outer]() == "ok"
+        assert llm.snapshot()["llm"].state == "closed"
+
+
+def _through(other: Resilience, inner: Any) -> Any:
+    """Return a call of *inner* by the way of *other*."""
+    between = other(lambda: inner())  # noqa: PLW0108
+
+    def call() -> Any:
+        """Take the way."""
+        return between()
+
+    return call
+
+
+async def test_a_decorator_may_change_the_kind() -> None:
+    """A plain guarded function in a thread of its own is an async one."""
+    guarded = Resilience("llm")(lambda: "ok")
+
+    @functools.wraps(guarded)
+    async def in_thread() -> str:
+        """Run it elsewhere."""
+        return await asyncio.to_thread(guarded)
+
+    answer = await Ladder(in_thread).arun()
+    assert answer.value == "ok"
+    with pytest.raises(ConfigError, match="arun"):
+        Ladder(in_thread).run()
+
+
+def test_what_is_said_need_not_be_copied() -> None:
+    """The last rung always answers."""
+    value = (letter for letter in "ab")
+    assert Ladder(fail(ConnectionRefusedError()), say(value)).run().value is value

@@ -304,22 +304,6 @@ def test_threads_that_open_at_once_raise_no_error_of_pybreaker(
     assert raised <= {ConnectionResetError, CircuitOpen}
 
 
-def test_an_operator_is_heard_even_if_nothing_changes(
-    make: MakeBreaker, heard: list[Any]
-) -> None:
-    """Other processes are to hear that it is open for longer, or closed."""
-    breaker = make(probes=1)
-    breaker.close()
-    breaker.open(5)
-    breaker.open(50)
-
-    assert [(each.name, getattr(each, "retry_in", None)) for each in heard] == [
-        ("breaker_closed", None),
-        ("breaker_opened", 5),
-        ("breaker_opened", 50),
-    ]
-
-
 def test_what_the_collector_reports_inside_waits_for_its_turn(
     make: MakeBreaker, clock: FrozenClock
 ) -> None:
@@ -421,10 +405,7 @@ def test_an_operator_opens_and_closes(
 
     assert (10.0, "open", FOREVER - 86_400.0) == (shorter, still.state, still.retry_in)
     assert ("closed", 1) == (breaker.view().state, breaker.view().calls)
-    assert [each.name for each in heard] == [
-        *["breaker_opened"] * 3,
-        *["breaker_closed"] * 2,
-    ]
+    assert ["breaker_opened", "breaker_closed"] == [each.name for each in heard]
     assert heard[0].kind == "operator"
 
 

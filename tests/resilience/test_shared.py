@@ -1,7 +1,6 @@
 """Circuits that are shared over a real Valkey, by hand, by threads, by processes."""
 
 import gc
-import inspect
 import logging
 import os
 import signal
@@ -36,10 +35,6 @@ from resilient_auth.testing.clock import FrozenClock
 
 HASH = "resilient-auth:circuits:llm"
 ODD_KEYS = ["a b", "two\nlines", "Zürich", "\ud800", "%d", "\\n", "\0", "ключ"]
-WIRED = pytest.mark.skipif(
-    "shared" not in inspect.signature(Resilience).parameters,
-    reason="Resilience takes no shared state yet",
-)
 
 
 def until(true: Callable[[], object]) -> None:
@@ -1144,15 +1139,11 @@ def test_a_forked_child_shares(
 # ------------------------------------------------------------------ with Resilience
 
 
-@WIRED
 async def test_two_guards_share(path: str) -> None:
     """What users write: one argument, and another process is told."""
     with client_of(path) as client:
         states = [SharedState(client, every=0.05) for _ in range(2)]
-        one, other = [
-            Resilience("llm", shared=each)  # type: ignore[call-arg, unused-ignore]
-            for each in states
-        ]
+        one, other = [Resilience("llm", shared=each) for each in states]
         one.open(seconds=60.0)
         until(lambda: other.snapshot()["llm"].state == "open")
         other.close()
@@ -1161,13 +1152,28 @@ async def test_two_guards_share(path: str) -> None:
             each.close()
 
 
-@WIRED
+def test_an_operator_is_obeyed_by_all_whatever_they_know(path: str) -> None:
+    """A process that just came closes what it never saw, or opens it for longer."""
+    with client_of(path) as client:
+        states = [SharedState(client, every=0.05) for _ in range(2)]
+        one = Resilience("llm", shared=states[0])
+        one.open(seconds=600)
+        other = Resilience("llm", shared=states[1])
+        other.close()
+        until(lambda: one.snapshot()["llm"].retry_in == 0.0)
+        one.open(seconds=600)
+        one.open(seconds=6000)
+        until(lambda: other.snapshot()["llm"].retry_in > 700)
+        for each in states:
+            each.close()
+
+
 def test_a_test_tells_nobody(path: str, join: Join) -> None:
     """``testing()`` has fresh circuits, and they are nobody's but the test's."""
     here = join()
     with client_of(path) as client:
         shared = SharedState(client, every=0.05)
-        guard = Resilience("llm", key="k", shared=shared)  # type: ignore[call-arg, unused-ignore]
+        guard = Resilience("llm", key="k", shared=shared)
         with guard.testing(clock=FrozenClock()):
             guard.open(seconds=60.0)
         assert not shared._pending
@@ -1178,12 +1184,11 @@ def test_a_test_tells_nobody(path: str, join: Join) -> None:
     assert "closed" == guard.snapshot()["k"].state
 
 
-@WIRED
 def test_a_guard_is_not_kept_alive(path: str) -> None:
     """Neither by its thread nor by who keeps the state."""
     with client_of(path) as client:
         shared = SharedState(client, every=0.05)
-        guard = Resilience("llm", shared=shared)  # type: ignore[call-arg, unused-ignore]
+        guard = Resilience("llm", shared=shared)
         gone, thread = weakref.ref(guard), shared._thread
         assert thread is not None
         del guard

@@ -346,23 +346,6 @@ def test_keep_alives_do_not_stand_for_content(clock: FrozenClock) -> None:
     assert len(opened) == 2
 
 
-def test_a_stream_sees_the_wait_for_its_first_content(clock: FrozenClock) -> None:
-    """As a timeout for its client; later it sees nothing of it."""
-    llm = Resilience("llm", timeouts=Timeouts(total=60, first_content=8))
-    seen: list[float | None] = []
-
-    @llm.stream(text=str, final=END.__eq__)
-    def tokens() -> Iterator[str]:
-        """Look before each item."""
-        for item in ("Hello", END):
-            seen.append(Deadline.left())
-            yield item
-
-    with llm.testing(clock=clock):
-        assert list(tokens()) == ["Hello", END]
-    assert seen == [8, None]
-
-
 def test_the_total_ends_a_stream_between_items(clock: FrozenClock) -> None:
     """With what came so far."""
     llm = Resilience("llm", timeouts=Timeouts(total=10))

@@ -37,11 +37,10 @@ outcome that matters is replayed into pybreaker.
 Our own slots mirror pybreaker's state, so that a success in a closed circuit takes no
 lock and asks nobody. Events are told after the lock is released. The garbage collector
 may close an abandoned stream while this thread holds the lock; what such a stream has
-to report waits until the lock is let go (`_Turn`).
+to report waits until the lock is let go (`Turn`).
 """
 
 import random
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,6 +64,7 @@ from resilient_auth.events import (
 from resilient_auth.resilience.meter import NOTHING, Usage
 from resilient_auth.resilience.policy import Policy, Trip
 from resilient_auth.resilience.tally import Tally
+from resilient_auth.resilience.turn import Turn
 from resilient_auth.resilience.verdict import Verdict
 from resilient_auth.resilience.window import Window
 
@@ -110,51 +110,21 @@ class Probe:
 Ticket = int | Probe
 
 _RIDER = -1  # the ticket of a call that a probe itself makes: of no epoch
-#: The probe inside of which this context runs; it may be over already.
-_riding: ContextVar[Probe | None] = ContextVar("resilient_auth_probe", default=None)
+#: The probes inside of which this context runs; they may be over already.
+_riding: ContextVar[tuple[Probe, ...]] = ContextVar("resilient_auth_probes", default=())
 
 
 @contextmanager
 def riding(ticket: Ticket) -> Iterator[None]:
     """Let what is called inside ride on *ticket*, if that is a probe's."""
-    outer = _riding.set(ticket if isinstance(ticket, Probe) else _riding.get())
+    if not isinstance(ticket, Probe):
+        yield
+        return
+    outer = _riding.set((*_riding.get(), ticket))
     try:
         yield
     finally:
         _riding.reset(outer)
-
-
-class _Turn:
-    """
-    A lock, and what has to wait for its end.
-
-    Entering returns whether this thread was inside already: the collector runs what it
-    likes in the middle of anything. What comes then is to be done `later`.
-    """
-
-    __slots__ = ("_depth", "_later", "_lock")
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._depth = 0
-        self._later: deque[Callable[[], None]] = deque()
-
-    def __enter__(self) -> bool:
-        self._lock.acquire()
-        self._depth += 1
-        return self._depth > 1
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            while self._depth == 1 and self._later:
-                self._later.popleft()()
-        finally:
-            self._depth -= 1
-            self._lock.release()
-
-    def later(self, work: Callable[[], None]) -> None:
-        """Do *work* before the lock is let go; called by who is inside."""
-        self._later.append(work)
 
 
 class Breaker:
@@ -197,7 +167,7 @@ class Breaker:
         self._clock = clock
         self._listeners = listeners
         self._roll = roll
-        self._lock = _Turn()
+        self._lock = Turn()
         self._trip = policy.trip or _NO_TRIP
         self._window = Window(self._trip)
         self._storage = _Storage(self._window)
@@ -237,12 +207,12 @@ class Breaker:
         good = ticket == self._epoch and not slow
         if good and (window.spotless or window.step()):
             return
+        settle = partial(self._succeeded, ticket, slow=slow)
         with self._lock as nested:
-            settle = partial(self._succeeded, ticket, slow=slow)
             if nested:
                 self._lock.later(settle)
-            else:
-                settle()
+                return
+            settle()
         self._tell()
 
     def fail(
@@ -259,29 +229,24 @@ class Breaker:
         long or for the usual time.
         """
         self._returned.step()
+        settle = partial(self._failed, ticket, verdict, open_for)
         with self._lock as nested:
-            settle = partial(self._failed, ticket, verdict, open_for)
             if nested:
                 self._lock.later(settle)
-            else:
-                settle()
+                return
+            settle()
         self._tell()
 
     def open(self, seconds: float | None = None) -> None:
-        """Open by hand for *seconds*, or until `close`; told even if it was open."""
+        """Open by hand for *seconds*, or until `close`."""
         with self._lock:
-            was_open = self._state is OPEN
             self._open("operator", FOREVER if seconds is None else seconds)
-            if was_open:
-                self._untold.append(self._opened())
         self._tell()
 
     def close(self) -> None:
-        """Close by hand; the window starts afresh. Told even if it was closed."""
+        """Close by hand; the window starts afresh."""
         with self._lock:
-            if self._state is CLOSED:  # elsewhere it may be open
-                self._untold.append(self._closed())
-            else:
+            if self._state is not CLOSED:
                 self._machine.close()
         self._tell()
 
@@ -312,6 +277,12 @@ class Breaker:
         with self._lock:
             if self._state is OPEN:
                 self._until = min(self._until, self._clock.monotonic())
+        self._tell()
+
+    def forget_calls(self) -> None:
+        """Take no call for a probe that is out; for a process that was forked."""
+        self._lock = Turn()  # another thread of the parent may have held it
+        self._leases.clear()
 
     @property
     def refusing(self) -> bool:
@@ -332,7 +303,7 @@ class Breaker:
         """Return what this circuit looks like now, its calls having *used* that."""
         with self._lock:
             left = self._until - self._clock.monotonic() if self._state is OPEN else 0.0
-            return Circuit(
+            circuit = Circuit(
                 state=self._state,
                 calls=self._window.calls,
                 failure_rate=self._window.failure_rate,
@@ -340,6 +311,8 @@ class Breaker:
                 in_flight=self._in_flight(),
                 used=used,
             )
+        self._tell()
+        return circuit
 
     def _admit_with_care(self) -> Ticket:
         """Admit where a look without the lock found the circuit not closed."""
@@ -362,7 +335,7 @@ class Breaker:
             if now < self._until:
                 raise CircuitOpen(self._key, self._until - now)
             self._machine.half_open()
-        if _riding.get() in self._leases:
+        if any(probe in self._leases for probe in _riding.get()):
             return _RIDER
         for probe in [probe for probe, end in self._leases.items() if end <= now]:
             del self._leases[probe]
@@ -439,25 +412,19 @@ class Breaker:
         if self._state is OPEN:
             self._until = self._clock.monotonic() + self._seconds
             self._openings += 1
-            event = self._opened()
+            event = BreakerOpened(
+                at=self._clock.time(),
+                key=self._key,
+                kind=self._kind,
+                retry_in=self._seconds,
+            )
         elif self._state is CLOSED:
             self._openings = 0
             self._window = self._storage.window = Window(self._trip)
-            event = self._closed()
+            event = BreakerClosed(at=self._clock.time(), key=self._key)
         else:
             event = BreakerHalfOpened(at=self._clock.time(), key=self._key)
         self._untold.append(event)
-
-    def _closed(self) -> BreakerClosed:
-        return BreakerClosed(at=self._clock.time(), key=self._key)
-
-    def _opened(self) -> BreakerOpened:
-        return BreakerOpened(
-            at=self._clock.time(),
-            key=self._key,
-            kind=self._kind,
-            retry_in=self._seconds,
-        )
 
     def _told(self, seconds: float | None) -> float:
         """Return for how long to open when the server said *seconds*, if it did."""

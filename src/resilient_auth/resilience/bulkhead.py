@@ -51,11 +51,13 @@ class _Thread(_Waiter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.arrived = threading.Event()
+        # A plain lock, held until somebody wakes us: an Event has one inside of it.
+        self.arrived = threading.Lock()
+        self.arrived.acquire()
 
     def wake(self) -> bool:
         """Let the thread go on."""
-        self.arrived.set()
+        self.arrived.release()
         return True
 
 
@@ -131,7 +133,7 @@ class Slots:
         waiter = _Thread()
         self._join(waiter)
         try:
-            arrived = waiter.arrived.wait(self._patience(left))
+            arrived = waiter.arrived.acquire(timeout=self._patience(left))
         except BaseException:
             self._leave(waiter)
             raise

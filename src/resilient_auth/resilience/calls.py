@@ -252,11 +252,17 @@ class Resilience:
         """Open the circuit of *key* by hand, for *seconds* or until `close`."""
         if seconds is not None and not 0 < seconds < float("inf"):
             raise ConfigError(f"seconds is a finite number above 0, not {seconds!r}.")
-        self._lanes.get(self._named(key)).breaker.open(seconds)
+        lane = self._lanes.get(self._named(key))
+        lane.breaker.open(seconds)
+        if self._shared is not None:
+            self._shared.command(lane.key, lane.breaker.view().retry_in)
 
     def close(self, key: str | None = None) -> None:
         """Close the circuit of *key* by hand; its window starts afresh."""
-        self._lanes.get(self._named(key)).breaker.close()
+        lane = self._lanes.get(self._named(key))
+        lane.breaker.close()
+        if self._shared is not None:
+            self._shared.command(lane.key, None)
 
     @contextmanager
     def testing(
@@ -474,7 +480,7 @@ class Resilience:
         circuits, shared = self._circuits, self._shared
         listeners = self._listeners
         if shared is not None:
-            listeners = (*listeners, shared.listener)
+            listeners = (shared.listener, *listeners)
         breaker = None if circuits is None else circuits.get(key).breaker
         return Lane(key, self.policy, self._clock, listeners, breaker=breaker)
 

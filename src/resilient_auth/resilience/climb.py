@@ -1,9 +1,7 @@
 """How far down the ladder did a call get, and why? The account of one climb."""
 
-import copy
 from collections.abc import Sequence
 from contextlib import suppress
-from sys import exception
 from typing import Any, cast
 
 from resilient_auth.clock import Clock
@@ -31,7 +29,6 @@ class Climb:
         "_cache",
         "_clock",
         "_first",
-        "_handling",
         "_is_stream",
         "_listeners",
         "_rungs",
@@ -59,7 +56,6 @@ class Climb:
         self._is_stream = is_stream
         self._cache = next((each for each in rungs if isinstance(each, Cache)), None)
         self._first: Exception | None = None
-        self._handling = exception()
         #: The answer; of a stream that is not a model's: its items.
         self.value: Any = None
         self.served_by: str = ""
@@ -74,18 +70,24 @@ class Climb:
         if deadline is not None and deadline.remaining() <= 0:
             raise DeadlineExceeded("total", deadline.seconds)
 
-    def leaves(self, rung: Call, error: Exception, trace: Trace) -> bool:
+    def leaves(
+        self,
+        rung: Call,
+        error: Exception,
+        trace: Trace,
+        handling: BaseException | None,
+    ) -> bool:
         """
         Note that *rung* failed before anything was handed on; say whether to go on.
+
+        The caller was *handling* something already, or not.
 
         The first error is what is raised in the end, with a note for each of the rest.
         """
         self.attempts += trace.attempts if rung.guarded else 1
         # Nobody has seen anything of it, so that it can be begun again elsewhere.
         cut = isinstance(error, StreamInterrupted | StopIteration | StopAsyncIteration)
-        verdict = (
-            KINDS["truncated"] if cut else rung.judge(error, handling=self._handling)
-        )
+        verdict = KINDS["truncated"] if cut else rung.judge(error, handling=handling)
         if not verdict.fallback:
             self._first = None
             return False
@@ -106,7 +108,7 @@ class Climb:
     def shelved(self, rung: Cache | Said) -> bool:
         """Take the answer of a rung that calls nobody, if it has one."""
         if isinstance(rung, Said):
-            value = copy.deepcopy(rung.value)
+            value = rung.copied()
             self.value = (value,) if self._is_stream else value
         else:
             kept = rung.find(self._asked)
@@ -146,7 +148,7 @@ class Climb:
 
     def forget(self) -> None:
         """Let go of the first error, whose traceback knows this climb: no cycle."""
-        self._first = self._handling = None
+        self._first = None
 
     def _fall(self, rung: Rung, kind: str) -> None:
         """Note why *rung* is left, and tell it if there is a next one."""

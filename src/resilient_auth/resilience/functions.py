@@ -40,8 +40,12 @@ def kind_of(fn: object) -> Kind:
         raise ConfigError(f"Guard the function below @{type(fn).__name__}, not above.")
     if isinstance(fn, type) or not callable(fn):
         raise ConfigError(f"A function is guarded, not {described(fn)}.")
-    found = marked(fn)
-    if found is not None:
+    inner: Any = fn
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    inner = getattr(inner, "__func__", inner)
+    found = getattr(inner, _MARK, None)
+    if isinstance(found, Guarded) and found.function is inner:
         return kind_of(found.wraps)
     called = getattr(fn, "__call__", fn)  # noqa: B004 - an object may be one by it
     if inspect.isasyncgenfunction(fn) or inspect.isasyncgenfunction(called):

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from resilient_auth.errors import ConfigError, DeadlineExceeded
 from resilient_auth.resilience.attempt import time_limit
-from resilient_auth.resilience.breaker import Ticket
+from resilient_auth.resilience.breaker import Ticket, riding
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
 from resilient_auth.resilience.verdict import KINDS
@@ -102,7 +102,8 @@ def _recorded(lane: Lane, deadline: Deadline | None) -> Iterator[None]:
     started = lane.now()
     ticket: Ticket = lane.breaker.admit()
     try:
-        yield
+        with riding(ticket):
+            yield
     except Exception as error:
         failure = lane.fail(
             ticket,

@@ -73,7 +73,7 @@ def check_api_key(key: str | None, provider: str) -> None:
 def _flaw(key: object, provider: str) -> str:
     """Return what is wrong with *key*, without a character of it."""
     if key is None or key == "":
-        return "is missing: is its environment variable set?"
+        return "is missing: set its environment variable"
     if not isinstance(key, str):
         return f"is a text, not {described(key)}"
     shape, pattern = _SHAPES[provider]

@@ -10,6 +10,7 @@ A stream falls back only before its first item was handed on. After it, `resume`
 on where it broke; the texts of two models are never joined in silence.
 """
 
+import itertools
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -21,6 +22,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, closing
+from sys import exception
 from typing import Any, Generic, TypeVar, cast, overload
 
 from resilient_auth.clock import Clock, SystemClock
@@ -39,6 +41,8 @@ from resilient_auth.resilience.trace import Trace
 
 T = TypeVar("T")
 
+_numbers = itertools.count(1)
+
 _VERBS: dict[Kind, str] = {
     "call": "run",
     "async call": "arun",
@@ -54,8 +58,10 @@ class Ladder(Generic[T]):
     The functions take the same arguments and should be guarded by a `Resilience` each,
     with a circuit of its own; `rung` gives one another name. *resume*, of the same kind
     as the streams, is called with the text that came and the arguments, and goes on
-    where a stream broke. When every rung failed, the error of the first is raised, with
-    a note for each of the others. Events: `FellBack`, `StreamResumed`.
+    where a stream broke. *name* tells its kept answers from those of other ladders; it
+    is needed where processes share them and the first rung is no function of a module.
+    When every rung failed, the error of the first is raised, with a note for each of
+    the others. Events: `FellBack`, `StreamResumed`.
     """
 
     @overload
@@ -65,6 +71,7 @@ class Ladder(Generic[T]):
         /,
         *rest: Callable[..., Any] | Rung,
         resume: Callable[..., Any] | None = None,
+        name: str = "",
         clock: Clock = ...,
         listeners: Iterable[Listener] = (),
     ) -> None: ...
@@ -76,6 +83,7 @@ class Ladder(Generic[T]):
         /,
         *rest: Callable[..., Any] | Rung,
         resume: Callable[..., Any] | None = None,
+        name: str = "",
         clock: Clock = ...,
         listeners: Iterable[Listener] = (),
     ) -> None: ...
@@ -87,6 +95,7 @@ class Ladder(Generic[T]):
         /,
         *rest: Callable[..., Any] | Rung,
         resume: Callable[..., Any] | None = None,
+        name: str = "",
         clock: Clock = ...,
         listeners: Iterable[Listener] = (),
     ) -> None: ...
@@ -98,6 +107,7 @@ class Ladder(Generic[T]):
         /,
         *rest: Callable[..., Any] | Rung,
         resume: Callable[..., Any] | None = None,
+        name: str = "",
         clock: Clock = ...,
         listeners: Iterable[Listener] = (),
     ) -> None: ...
@@ -106,6 +116,7 @@ class Ladder(Generic[T]):
         self,
         *rungs: Callable[..., Any] | Rung,
         resume: Callable[..., Any] | None = None,
+        name: str = "",
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
         listeners: Iterable[Listener] = (),
     ) -> None:
@@ -120,6 +131,10 @@ class Ladder(Generic[T]):
                 "resume goes on with a stream, and is of the kind of its rungs: theirs "
                 f"is {self._kind!r}, its own {self._resume.kind!r}."
             )
+        # Without a name ladders are told apart by their first function, if that is one
+        # of a module, and else each has kept answers of its own, in this process alone.
+        unique = self._first.is_unique
+        self._name = name or f"{self._first.place}{'' if unique else next(_numbers)}"
         self._clock = clock
         self._listeners = arguments.listeners_of(listeners)
 
@@ -131,12 +146,13 @@ class Ladder(Generic[T]):
                 if climb.shelved(rung):
                     break
                 continue
+            handling = exception()
             with Trace() as trace:
                 try:
                     climb.require_time()
                     value = rung.fn(*args, **kwargs)
                 except Exception as error:
-                    if not climb.leaves(rung, error, trace):
+                    if not climb.leaves(rung, error, trace, handling):
                         raise
                     continue
                 except BaseException:
@@ -157,12 +173,13 @@ class Ladder(Generic[T]):
                 if climb.shelved(rung):
                     break
                 continue
+            handling = exception()
             with Trace() as trace:
                 try:
                     climb.require_time()
                     value = await rung.fn(*args, **kwargs)
                 except Exception as error:
-                    if not climb.leaves(rung, error, trace):
+                    if not climb.leaves(rung, error, trace, handling):
                         raise
                     continue
                 except BaseException:
@@ -195,12 +212,13 @@ class Ladder(Generic[T]):
                     return
                 continue
             source = rung.fn(*args, **kwargs)
+            handling = exception()
             with Trace() as trace:
                 try:
                     climb.require_time()
                     first = next(source)
                 except Exception as error:
-                    if not climb.leaves(rung, error, trace):
+                    if not climb.leaves(rung, error, trace, handling):
                         raise
                     continue
                 except BaseException:
@@ -256,12 +274,13 @@ class Ladder(Generic[T]):
                     return
                 continue
             source = rung.fn(*args, **kwargs)
+            handling = exception()
             with Trace() as trace:
                 try:
                     climb.require_time()
                     first = await anext(source)
                 except Exception as error:
-                    if not climb.leaves(rung, error, trace):
+                    if not climb.leaves(rung, error, trace, handling):
                         raise
                     continue
                 except BaseException:
@@ -321,7 +340,7 @@ class Ladder(Generic[T]):
             )
         # A call and a stream with the same name keep different things.
         is_stream = "stream" in kind
-        name = f"{'stream' if is_stream else 'call'} {self._first.place}"
+        name = f"{'stream' if is_stream else 'call'} {self._name}"
         return Climb(
             self._rungs,
             self._clock,

@@ -233,7 +233,9 @@ class Lanes:
 
     def forget_calls(self) -> None:
         """Take no call for one in flight; for a process that was forked."""
+        self._lock = threading.Lock()
         for lane in list(self._lanes.values()):
+            lane.breaker.forget_calls()
             if lane.slots is not None:
                 lane.slots.reset()
 

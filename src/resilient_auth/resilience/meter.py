@@ -1,15 +1,17 @@
 """What was used? Tokens and cost, if the caller says how to read them."""
 
 import logging
-import threading
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from resilient_auth.clock import Clock
 from resilient_auth.core.arguments import described
 from resilient_auth.errors import ConfigError
 from resilient_auth.events import Listener, TokensUsed, tell
+from resilient_auth.resilience.turn import Turn
 
 _log = logging.getLogger("resilient_auth")
 
@@ -27,6 +29,8 @@ class Usage:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ConfigError(f"Usage.{name} is a number, not {described(value)}.")
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"Usage.{name} is finite and at least 0: {value!r}.")
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -58,7 +62,7 @@ class Meter:
         self._read = read
         self._clock = clock
         self._listeners = listeners
-        self._lock = threading.Lock()
+        self._lock = Turn()
         #: What was used since the circuit was made.
         self.total: Usage = NOTHING
 
@@ -80,8 +84,11 @@ class Meter:
         """Count what a call used, and tell it, if it was anything."""
         if used == NOTHING:
             return
-        with self._lock:
-            self.total += used
+        with self._lock as nested:
+            if nested:
+                self._lock.later(partial(self._sum, used))
+            else:
+                self._sum(used)
         event = TokensUsed(
             at=self._clock.time(),
             key=self._key,
@@ -90,3 +97,6 @@ class Meter:
             cost=used.cost,
         )
         tell(self._listeners, event)
+
+    def _sum(self, used: Usage) -> None:
+        self.total += used

@@ -1,7 +1,7 @@
 """
 What may stand on a ladder? Functions that call a model, kept answers, and said text.
 
-An answer is kept under a digest of the ladder's first rung and the call's arguments.
+An answer is kept under a digest of the ladder's name and the call's arguments.
 Whatever else it depends on, such as the user, belongs into *key*: two users with one
 question share an answer. It is copied when it is kept and when it is given, so that
 nobody changes what the next one is told.
@@ -9,12 +9,13 @@ nobody changes what the next one is told.
 
 import copy
 import hashlib
+import inspect
 import json
 import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -81,13 +82,14 @@ class MemoryAnswers:
 class Call:
     """A rung that calls a model."""
 
-    __slots__ = ("fn", "guarded", "judge", "kind", "name", "place")
+    __slots__ = ("fn", "guarded", "is_unique", "judge", "kind", "name", "place")
 
     def __init__(self, fn: Callable[..., Any], *, name: str = "") -> None:
         self.kind: Kind = kind_of(fn)
         self.fn: Callable[..., Any] = fn
-        #: Where the function stands: what tells it apart from all others.
+        #: Where the function stands, and whether nothing else stands there.
         self.place: str = f"{getattr(fn, '__module__', '')}.{name_of(fn)}"
+        self.is_unique: bool = inspect.isfunction(fn) and "<" not in self.place
         self.name: str = name or name_of(fn).rpartition(".")[2]
         found = marked(fn)
         #: Whether a `Resilience` counts its attempts.
@@ -177,12 +179,18 @@ class Asked:
 class Said:
     """A rung of fixed text, made by `say`."""
 
-    __slots__ = ("name", "value")
+    __slots__ = ("_value", "name")
 
     def __init__(self, value: Any, name: str) -> None:
         arguments.text("name", name)
-        self.value: Any = value
+        self._value = value
         self.name: str = name
+
+    def copied(self) -> Any:
+        """Return a copy of the text; itself, where it is nothing that is copied."""
+        with suppress(Exception):
+            return copy.deepcopy(self._value)
+        return self._value
 
 
 def cached(

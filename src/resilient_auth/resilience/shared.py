@@ -54,6 +54,7 @@ _log = logging.getLogger("resilient_auth")
 _JITTER = 0.1
 _LONGEST_KIND = 64
 _MOST_PENDING = 10_000  # while Redis is gone; as many keys as a `Resilience` keeps
+_ANY = 2**53 - 1  # an epoch that no other is newer than, exact in Lua
 _LONGEST_JOIN = 1.0  # seconds; a thread that waits for a dead server ends by itself
 
 #: (field, epoch last seen, open for ms or 0 to close, kind, …) → the epochs given to
@@ -231,6 +232,15 @@ class SharedState:
         elif isinstance(event, BreakerClosed):
             self._tell(event.key, None, "")
 
+    def command(self, key: str, seconds: float | None) -> None:
+        """
+        Tell what an operator did by hand, whatever anybody else knows; never waits.
+
+        The circuit of *key* is open for *seconds*, or closed (None).
+        """
+        until = None if seconds is None else self._now() + seconds
+        self._tell(key, until, "operator", seen=_ANY)
+
     def welcome(self, lane: Lane) -> None:
         """Open the circuit of a new *lane* if it is open elsewhere; never waits."""
         entry = self._entries.get(lane.key)
@@ -262,12 +272,15 @@ class SharedState:
         if thread is not None and thread is not threading.current_thread():
             thread.join(_LONGEST_JOIN)
 
-    def _tell(self, key: str, until: float | None, kind: str) -> None:
+    def _tell(
+        self, key: str, until: float | None, kind: str, *, seen: int | None = None
+    ) -> None:
         """Keep the latest change of *key* for the thread, and wake it."""
         pending = self._pending
         if self._closed or (len(pending) >= _MOST_PENDING and key not in pending):
             return
-        pending[key] = _Change(self._seen.get(key, 0), until, kind)
+        seen = self._seen.get(key, 0) if seen is None else seen
+        pending[key] = _Change(seen, until, kind)
         self._wake.set()
 
     # ------------------------------------------------------------ in the thread

@@ -4,14 +4,13 @@ How is a stream read? One attempt, from opening to end; the `Transcript` judges 
 Slot and ticket are given back before the source is closed: a source that hangs in its
 clean-up blocks nobody. The twins differ in one thing. A task that reads is interrupted
 by the `Watch` when its time is up; a thread cannot be, so that its deadlines are looked
-at between items, and its client needs a read timeout against silence: `Deadline.left()`
-at the opening, which is the wait for the first content.
+at between items, and its client needs a read timeout against silence.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractContextManager, nullcontext
+from sys import exception
 from typing import Any, Generic, TypeVar
 
 from resilient_auth.errors import DeadlineExceeded
@@ -30,7 +29,7 @@ _CLOSE_WITHIN = 5.0
 class Reading(Generic[Item]):
     """A generator that was admitted; one thread at a time."""
 
-    __slots__ = ("_clock", "_deadline", "_first_content", "_key", "_source", "said")
+    __slots__ = ("_deadline", "_first_content", "_key", "_source", "said")
 
     def __init__(
         self,
@@ -44,18 +43,17 @@ class Reading(Generic[Item]):
         self._key = lane.key
         self._deadline = deadline
         self._first_content = lane.policy.timeouts.first_content
-        self._clock = lane.clock
 
     def begin(self) -> Failure | None:
         """Read up to the first content; a `Failure` is settled and closed already."""
+        handling = exception()
         try:
-            with self._scope():
-                while self.said.hold(self._next()):
-                    self._require_content()
+            while self.said.hold(self._next()):
+                self._require_content()
         except StopIteration:
-            return self._failed(None)
+            return self._failed(None, handling)
         except Exception as error:  # noqa: BLE001 - judged here, raised in the end
-            return self._failed(error)
+            return self._failed(error, handling)
         return None
 
     def pull(self) -> Item:
@@ -64,6 +62,7 @@ class Reading(Generic[Item]):
 
         Raises `StreamInterrupted` from whatever else ended it.
         """
+        handling = exception()
         try:
             item = self._next()
         except StopIteration:
@@ -73,7 +72,7 @@ class Reading(Generic[Item]):
         except Exception as error:
             if self.said.complete:
                 raise StopIteration from error
-            raise self.said.interrupted(error) from error
+            raise self.said.interrupted(error, handling) from error
         self.said.hand_on(item)
         return item
 
@@ -85,22 +84,20 @@ class Reading(Generic[Item]):
         except Exception as error:  # noqa: BLE001 - the outcome is settled already
             _tell_unclosed(self._key, error)
 
-    def _scope(self) -> AbstractContextManager[object]:
-        """Return what tells the client how long to wait for the first content."""
-        allowed = self._first_content
-        return (
-            nullcontext() if allowed is None else Deadline(allowed, clock=self._clock)
-        )
-
-    def _failed(self, error: Exception | None) -> Failure:
+    def _failed(
+        self, error: Exception | None, handling: BaseException | None
+    ) -> Failure:
         # No frame that *error* knows may hold its failure: the two would be a cycle.
-        failure = self.said.failed(error)
+        failure = self.said.failed(error, handling)
         self.close()
         return failure
 
     def _next(self) -> Item:
         if self._deadline is not None and not self.said.complete:
             self._deadline.require()
+        if self.said.is_probe:
+            with self.said.pulling():
+                return next(self._source)
         return next(self._source)
 
     def _require_content(self) -> None:
@@ -129,13 +126,14 @@ class AsyncReading(Generic[Item]):
 
     async def begin(self) -> Failure | None:
         """Read up to the first content; a `Failure` is settled and closed already."""
+        handling = exception()
         try:
-            while self.said.hold(await self._watch.pull()):
+            while self.said.hold(await self._next()):
                 pass
         except StopAsyncIteration:
-            return await self._failed(None)
+            return await self._failed(None, handling)
         except Exception as error:  # noqa: BLE001 - judged here, raised in the end
-            return await self._failed(error)
+            return await self._failed(error, handling)
         if self.said.content or self.said.complete:
             self._watch.content_seen()
         return None
@@ -146,10 +144,10 @@ class AsyncReading(Generic[Item]):
 
         Raises `StreamInterrupted` from whatever else ended it.
         """
-        said = self.said
+        said, handling = self.said, exception()
         waiting = not (said.content or said.complete)
         try:
-            item = await self._watch.pull()
+            item = await self._next()
         except StopAsyncIteration:
             if said.ended():
                 raise
@@ -157,7 +155,7 @@ class AsyncReading(Generic[Item]):
         except Exception as error:
             if said.complete:
                 raise StopAsyncIteration from error
-            raise said.interrupted(error) from error
+            raise said.interrupted(error, handling) from error
         said.hand_on(item)
         if waiting and (said.content or said.complete):
             self._watch.content_seen()
@@ -173,8 +171,16 @@ class AsyncReading(Generic[Item]):
         except Exception as error:  # noqa: BLE001 - the outcome is settled already
             _tell_unclosed(self._key, error)
 
-    async def _failed(self, error: Exception | None) -> Failure:
-        failure = self.said.failed(error)
+    async def _next(self) -> Item:
+        if self.said.is_probe:
+            with self.said.pulling():
+                return await self._watch.pull()
+        return await self._watch.pull()
+
+    async def _failed(
+        self, error: Exception | None, handling: BaseException | None
+    ) -> Failure:
+        failure = self.said.failed(error, handling)
         await self.close()
         return failure
 

@@ -12,13 +12,13 @@ What came of a stream so far, and what does its end count as? One admitted attem
 import math
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from sys import exception
 from typing import Any, Generic, TypeVar
 
 from resilient_auth.errors import StreamInterrupted
 from resilient_auth.events import StreamBroken, tell
-from resilient_auth.resilience.breaker import Ticket
+from resilient_auth.resilience.breaker import Probe, Ticket, riding
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.lane import Failure, Lane
 from resilient_auth.resilience.meter import NOTHING
@@ -62,8 +62,8 @@ class Transcript(Generic[Item]):
         "_used",
         "complete",
         "content",
-        "handling",
         "held",
+        "is_probe",
     )
 
     def __init__(
@@ -71,14 +71,14 @@ class Transcript(Generic[Item]):
     ) -> None:
         self._lane = lane
         self._ticket = ticket
+        #: Whether the attempt is a probe, whose own calls ride on it.
+        self.is_probe: bool = isinstance(ticket, Probe)
         self._shape = shape
         self._deadline = deadline
         self._started = lane.now()
         self._first_after = 0.0
         self._settled = False
         self._handed = 0
-        #: What the reader was handling already when the attempt began.
-        self.handling: BaseException | None = exception()
         self._texts: list[str] = []
         self._used = NOTHING
         #: Whether content came, and whether the terminal marker did.
@@ -91,6 +91,10 @@ class Transcript(Generic[Item]):
     def waited(self) -> float:
         """Return the seconds since the attempt began."""
         return self._lane.now() - self._started
+
+    def pulling(self) -> AbstractContextManager[None]:
+        """Return what is around each pull of a probe."""
+        return riding(self._ticket)
 
     def hold(self, item: Item) -> bool:
         """Take an item that comes before the first content; say whether to go on."""
@@ -110,17 +114,20 @@ class Transcript(Generic[Item]):
         self._count(item)
         self._handed += 1
 
-    def failed(self, error: Exception | None) -> Failure:
+    def failed(
+        self, error: Exception | None, handling: BaseException | None
+    ) -> Failure:
         """
         Settle a failure before the first content, when all can be done again.
 
-        *error* is None for a clean end.
+        *error* is None for a clean end. The reader was *handling* something already,
+        or not.
         """
         if error is None:
             error = StreamInterrupted("")
             verdict = _TRUNCATED
         else:
-            verdict = self._lane.judge(error, handling=self.handling)
+            verdict = self._lane.judge(error, handling=handling)
         return self._fail(
             Failure(error, verdict),
             elapsed=self.waited,
@@ -132,12 +139,12 @@ class Transcript(Generic[Item]):
         self.complete = self.complete or (self._shape.eof_ok and self.content)
         return self.complete
 
-    def interrupted(self, error: Exception | None) -> StreamInterrupted:
+    def interrupted(
+        self, error: Exception | None, handling: BaseException | None = None
+    ) -> StreamInterrupted:
         """Settle a failure after the first content, and return what to raise."""
         verdict = (
-            _TRUNCATED
-            if error is None
-            else self._lane.judge(error, handling=self.handling)
+            _TRUNCATED if error is None else self._lane.judge(error, handling=handling)
         )
         interruption = StreamInterrupted("".join(self._texts), kind=verdict.kind)
         self._fail(
@@ -157,7 +164,6 @@ class Transcript(Generic[Item]):
         if self._settled:
             return
         self._settled = True
-        self.handling = None
         if self.complete:
             slow = self._first_after > self._lane.slow_after
             self._lane.breaker.succeed(self._ticket, slow=slow)
