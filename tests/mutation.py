@@ -42,7 +42,7 @@ ALSO = {
     "resilience/bulkhead": "twins attacks",
     "resilience/calls": "twins retry stream parts",
     "resilience/climb": "ladder attacks",
-    "resilience/evidence": "verdict attacks",
+    "resilience/evidence": "verdict results attacks",
     "resilience/functions": "twins parts ladder attacks",
     "resilience/guard": "calls twins",
     "resilience/ladder": "attacks",

@@ -535,3 +535,80 @@ def test_an_open_circuit_without_other_rungs_is_raised() -> None:
     llm.open(seconds=60)
     with pytest.raises(CircuitOpen):
         Ladder(model("gpt", "never", llm=llm)).run("q")
+
+
+async def test_keyword_arguments_reach_every_rung_and_who_resumes() -> None:
+    """Of streams too, sync and async."""
+    given: list[Any] = []
+
+    def first(question: str, *, user: str) -> Iterator[str]:
+        """Break after a word."""
+        given.append((question, user))
+        yield "Hel"
+        raise StreamInterrupted("Hel", kind="reset")
+
+    def more(partial: str, question: str, *, user: str) -> Iterator[str]:
+        """Go on, and break too."""
+        given.append((partial, question, user))
+        yield "lo"
+        raise StreamInterrupted("lo", kind="server")
+
+    async def afirst(question: str, *, user: str) -> AsyncIterator[str]:
+        """Break after a word."""
+        for item in first(question, user=user):
+            yield item
+
+    async def amore(partial: str, question: str, *, user: str) -> AsyncIterator[str]:
+        """Go on, and break too."""
+        for item in more(partial, question, user=user):
+            yield item
+
+    stream = Ladder(first, resume=more).stream("q", user="ann")
+    assert (stream.served_by, stream.stale_for, stream.attempts) == ("", None, 0)
+    with pytest.raises(StreamInterrupted) as caught:
+        list(stream)
+    with pytest.raises(StreamInterrupted) as acaught:
+        async for _ in Ladder(afirst, resume=amore).astream("q", user="ann"):
+            pass
+
+    assert given == [("q", "ann"), ("Hel", "q", "ann")] * 2
+    for each in (caught.value, acaught.value):
+        assert (each.partial, each.kind) == ("Hello", "server")
+
+
+async def test_a_resumption_that_fails_tells_its_kind() -> None:
+    """With the text of the first alone."""
+
+    async def first() -> AsyncIterator[str]:
+        """Break after a word."""
+        yield "Hel"
+        raise StreamInterrupted("Hel")
+
+    async def more(_: str) -> AsyncIterator[str]:
+        """Fail at once."""
+        raise ConnectionRefusedError
+        yield ""
+
+    with pytest.raises(StreamInterrupted) as caught:
+        async for _ in Ladder(first, resume=more).astream():
+            pass
+    assert (caught.value.partial, caught.value.kind) == ("Hel", "refused")
+
+
+def test_a_second_is_time_enough_to_call(clock: FrozenClock) -> None:
+    """Only when none is left nobody is called."""
+    with Deadline.after(10, clock=clock):
+        clock.advance(9.5)
+        assert Ladder(lambda: "ok").run().value == "ok"
+
+
+def test_a_stream_that_is_too_long_is_not_kept(
+    read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept has a bound; a shorter one is kept whole."""
+    monkeypatch.setattr("resilient_auth.resilience.ladder.MOST_KEPT", 3)
+    monkeypatch.setattr("resilient_auth.resilience.climb.MOST_KEPT", 3)
+    for items, kept in ((["a", END], 1), (["a", "b", "c", END], 0)):
+        store = MemoryAnswers()
+        read(talker("gpt", items), cached(store, 60))
+        assert len(store) == kept

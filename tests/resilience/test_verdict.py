@@ -22,6 +22,7 @@ from resilient_auth.errors import (
     Refused,
     StreamInterrupted,
     Unavailable,
+    UnusableAnswer,
 )
 from resilient_auth.resilience.verdict import KINDS, Verdict, classify
 
@@ -547,3 +548,60 @@ def test_it_never_raises(
 
     assert isinstance(verdict, Verdict)
     assert verdict.wait is None or 0 <= verdict.wait <= 86_400
+
+
+class Spoken(Exception):
+    """An error with what it is given."""
+
+    def __init__(self, **said: Any) -> None:
+        super().__init__("no")
+        for name, value in said.items():
+            setattr(self, name, value)
+
+
+def test_what_each_library_calls_what_it_says() -> None:
+    """Of aiohttp the headers, of google-genai the details, of others the response."""
+    told = {"retry-after": "7"}
+    aiohttp = Spoken(status=429, headers=told)
+    google = Spoken(
+        code=429, details={"error": {"code": 429, "message": QUOTA["message"]}}
+    )
+    httpx = Spoken(response=Spoken(status_code=503, headers=told))
+
+    assert (classify(aiohttp).kind, classify(aiohttp).wait) == ("rate_limit", 7.0)
+    assert classify(google).kind == "quota"
+    assert (classify(httpx).kind, classify(httpx).wait) == ("overloaded", 7.0)
+
+
+def test_a_quota_waits_as_the_header_says() -> None:
+    """Before any day that its text names."""
+    error = Spoken(
+        status_code=400,
+        body={
+            "error": {"message": f"{QUOTA['message']} Again on 2026-12-01 at 00:00 UTC"}
+        },
+        headers={"date": "Sat, 28 Nov 2026 12:00:00 GMT"},
+    )
+    assert classify(error).wait == 86_400.0
+    error.headers["retry-after"] = "60"  # type: ignore[attr-defined]
+    assert classify(error).wait == 60.0
+
+
+def test_which_errors_of_the_system_are_of_the_network() -> None:
+    """No route, and several addresses tried in vain; no file that is missing."""
+
+    class Own(OSError):
+        """An error of somebody's own."""
+
+    assert classify(OSError(errno.ENETUNREACH, "no route")).kind == "connection"
+    assert classify(OSError("all addresses failed")).kind == "connection"
+    assert classify(OSError(errno.EACCES, "no")).kind == "bug"
+    assert classify(Own("no")).kind == "bug"
+
+
+def test_every_kind_can_be_asked_for() -> None:
+    """And an answer that was none says where it was seen."""
+    for kind, verdict in KINDS.items():
+        assert Verdict.of(kind) is verdict
+    unusable = classify(UnusableAnswer("overloaded"))
+    assert (unusable.where, unusable.retry, unusable.trips) == ("result", True, True)

@@ -88,3 +88,21 @@ def test_a_tally_is_exact_over_threads() -> None:
         thread.join()
 
     assert tally.value == 20_000
+
+
+def test_a_ring_is_spotless_when_every_call_went_well() -> None:
+    """Then one more changes nothing at all, not even what falls out for it."""
+    window = Window(Trip(window=3, minimum=1))
+    assert not window.spotless
+    for n in range(3):
+        assert not window.step()
+        window.put(0, 0)
+        assert window.spotless == (n == 2)
+    for failed, slow in ((1, 0), (0, 1)):
+        window.put(failed, slow)
+        assert not window.spotless
+        assert window.step()  # good ones fall out for good ones
+        assert window.step()
+        assert not window.step()  # the other one would
+        window.put(0, 0)
+        assert window.spotless
