@@ -1,6 +1,7 @@
 """The circuit of one key, rule by rule."""
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -466,3 +467,56 @@ def test_many_threads_never_exceed_the_permits(
 
     assert (3, 397) == (len(admitted), len(rejected))
     assert breaker.view().in_flight == 3
+
+
+def test_what_was_decided_elsewhere(
+    make: MakeBreaker, clock: FrozenClock, heard: list[Any]
+) -> None:
+    """It opens, or stays open for longer and never for less; and a wait may end."""
+    breaker = make(probes=1)
+    breaker.end_wait()
+    assert breaker.view().state == "closed"
+    breaker.open_elsewhere("quota", 50)
+    breaker.open_elsewhere("quota", 20)
+    assert breaker.view().retry_in == 50
+    breaker.open_elsewhere("quota", 90)
+    assert breaker.view().retry_in == 90
+    assert [(each.name, each.kind, each.retry_in) for each in heard] == [
+        ("breaker_opened", "quota", 50)
+    ]
+    clock.advance(10)
+    breaker.end_wait()
+
+    assert breaker.view().retry_in == 0
+    assert isinstance(breaker.admit(), Probe)
+    clock.advance(5)
+    with pytest.raises(CircuitOpen) as caught:
+        breaker.admit()
+    assert (caught.value.key, caught.value.retry_in) == ("k", 1.0)
+
+
+def test_a_told_wait_is_kept_where_it_is_longer(make: MakeBreaker) -> None:
+    """The last failure that opens names it; a shorter one does not shorten."""
+    for wait, seconds in ((40.0, 40.0), (0.5, 15.0), (None, 15.0)):
+        breaker = make(probes=1)
+        lose(breaker, 4, dataclasses.replace(KINDS["rate_limit"], wait=wait))
+        assert breaker.view().retry_in == seconds
+        with pytest.raises(CircuitOpen) as caught:
+            breaker.admit()
+        assert caught.value.retry_in == seconds
+
+
+def test_a_fork_forgets_who_holds_the_lock(
+    make: MakeBreaker, clock: FrozenClock
+) -> None:
+    """And the probes that are out: their threads did not come along."""
+    breaker = make(probes=1)
+    lose(breaker)
+    clock.advance(15.0)
+    breaker.admit()
+    with pytest.raises(CircuitOpen):
+        breaker.admit()
+    breaker._lock.__enter__()
+    breaker.forget_calls()
+    with ThreadPoolExecutor(1) as pool:
+        assert isinstance(pool.submit(breaker.admit).result(10), Probe)
