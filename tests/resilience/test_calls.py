@@ -624,3 +624,90 @@ async def test_slow_successes_open_the_circuit(clock: FrozenClock) -> None:
 def test_it_names_itself() -> None:
     """In logs, without any secret."""
     assert repr(Resilience("llm")) == "<Resilience 'llm'>"
+
+
+async def test_a_probe_is_given_all_arguments(clock: FrozenClock) -> None:
+    """A call through a half-open circuit is a call like any other."""
+    llm = Resilience("llm", probes=1)
+
+    @llm
+    async def acall(a: int, *, b: int) -> tuple[int, int]:
+        """Return what came."""
+        return a, b
+
+    @llm
+    def call(a: int, *, b: int) -> tuple[int, int]:
+        """Return what came."""
+        return a, b
+
+    with llm.testing(clock=clock):
+        llm.open(seconds=1)
+        with pytest.raises(CircuitOpen) as caught:
+            call(1, b=2)
+        assert caught.value.key == "llm"
+        clock.advance(1)
+        assert call(1, b=2) == (1, 2)
+        llm.open(seconds=1)
+        clock.advance(1)
+        assert await acall(1, b=2) == (1, 2)
+
+
+async def test_what_an_async_call_returns_has_begun() -> None:
+    """A generator that it hands out would fail outside of the guard."""
+
+    async def call() -> Any:
+        """Return what has not begun."""
+        return (letter for letter in "ab")
+
+    with pytest.raises(ConfigError, match="has not begun"):
+        await Resilience("llm")(call)()
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "what"),
+    [
+        (Timeouts(total=None, attempt=0.01), "attempt"),
+        (Timeouts(total=0.01, attempt=5.0), "total"),
+        (Timeouts(total=5.0, attempt=0.01), "attempt"),
+        (Timeouts(total=0.01, attempt=None), "total"),
+    ],
+)
+async def test_the_limit_that_was_reached_is_named(
+    timeouts: Timeouts, what: str
+) -> None:
+    """With its seconds."""
+    llm = Resilience("llm", attempts=1, timeouts=timeouts)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await llm(hang)()
+    assert (caught.value.what, caught.value.limit) == (what, 0.01)
+
+
+def test_a_hurry_late_in_the_day_blames_nobody(clock: FrozenClock) -> None:
+    """What counts is how long the attempt had, not what the clock says."""
+    llm = Resilience("llm", attempts=1, trip=Trip(window=1, minimum=1))
+
+    @llm
+    def call() -> None:
+        """Run out of the caller's time."""
+        raise DeadlineExceeded("total", 1.0)
+
+    with llm.testing(clock=clock):
+        clock.advance(1000)
+        with pytest.raises(DeadlineExceeded):
+            call()
+        assert llm.snapshot()["llm"].state == "closed"
+
+
+def test_a_lane_that_was_dropped_is_made_anew() -> None:
+    """Also the one of all calls that name no key."""
+    llm = Resilience("llm", max_keys=1)
+    call = llm(lambda: "ok")
+    assert call() == "ok"
+    with llm.guard("other"):
+        pass
+    for _ in range(3):
+        with llm.guard("another"):
+            pass
+    assert "llm" not in llm.snapshot()
+    assert call() == "ok"
+    assert list(llm.snapshot()) == ["llm"]

@@ -5,13 +5,14 @@ import contextlib
 import gc
 import inspect
 import os
+import socket
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from resilient_auth.errors import CircuitOpen, ConfigError, DeadlineExceeded
+from resilient_auth.errors import CircuitOpen, ConfigError, DeadlineExceeded, answer_for
 from resilient_auth.resilience.calls import Resilience
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.policy import (
@@ -478,3 +479,38 @@ async def test_the_signature_is_kept() -> None:
     assert ("ask", "Ask it.") == (Client.ask.__name__, Client.ask.__doc__)
     assert inspect.iscoroutinefunction(Client.ask)
     assert await Client().ask("Hi", model="n") == "Hi n"
+
+
+async def test_what_seldom_helps_is_tried_once_more(
+    guard: Guard, heard: list[Any]
+) -> None:
+    """However many attempts there are; and the event names the key."""
+    script = Script(socket.gaierror())
+    with pytest.raises(socket.gaierror):
+        await guard(script, attempts=5)()
+
+    assert script.calls == 2
+    assert [(each.name, each.key) for each in heard] == [
+        ("call_retried", "llm"),
+        ("call_failed", "llm"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (Said(401), 15.0),  # the circuit that it opened
+        (Said(503, retry_after="4", x_should_retry="false"), 4.0),  # as told
+        (Said(503), 1.0),
+    ],
+)
+async def test_what_our_own_client_is_told(
+    guard: Guard, error: Said, seconds: float
+) -> None:
+    """When to come back: as long as the circuit is open, as told, or soon."""
+    with pytest.raises(Said):
+        await guard(Script(error))()
+    answer = answer_for(error)
+
+    assert answer is not None
+    assert (answer.code, answer.retry_after) == ("llm_unavailable", seconds)
