@@ -612,3 +612,56 @@ def test_a_stream_that_is_too_long_is_not_kept(
         store = MemoryAnswers()
         read(talker("gpt", items), cached(store, 60))
         assert len(store) == kept
+
+
+async def test_a_stream_without_items_is_an_interruption_at_last() -> None:
+    """Of a generator that nobody guards, when no other rung is left."""
+
+    def nothing() -> Iterator[str]:
+        """Yield nothing."""
+        yield from ()
+
+    async def anothing() -> AsyncIterator[str]:
+        """Yield nothing."""
+        for item in ():
+            yield item
+
+    with pytest.raises(StreamInterrupted) as caught:
+        list(Ladder(nothing).stream())
+    assert (caught.value.partial, caught.value.kind) == ("", "truncated")
+    with pytest.raises(StreamInterrupted):
+        async for _ in Ladder(anothing).astream():
+            pass
+
+
+def test_events_tell_when_and_the_deadline_tells_what(
+    clock: FrozenClock, heard: list[Any]
+) -> None:
+    """By the ladder's own clock."""
+    ladder = Ladder(
+        talker("gpt", ["Hel", Said(500)]),
+        resume=talker("claude", ["lo", END]),
+        clock=clock,
+        listeners=[heard.append],
+    )
+    list(ladder.stream("q"))
+    falls = Ladder(
+        model("a", Said(503)), model("b", "ok"), clock=clock, listeners=[heard.append]
+    )
+    falls.run("q")
+    assert [each.at for each in heard] == [clock.time()] * 2
+    with Deadline.after(1, clock=clock):
+        clock.advance(2)
+        with pytest.raises(DeadlineExceeded) as caught:
+            Ladder(lambda: "late").run()
+    assert (caught.value.what, caught.value.limit) == ("total", 1)
+
+
+def test_an_answer_of_this_moment_is_not_stale(clock: FrozenClock) -> None:
+    """And one from the future, of a clock that jumped, is not younger than now."""
+    store = MemoryAnswers()
+    run = Ladder(model("a", "ok", Said(503)), cached(store, 60), clock=clock).run
+    run("q")
+    assert run("q").stale_for == 0.0
+    clock.jump(-30)
+    assert run("q").stale_for == 0.0
