@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from resilient_auth.core.throttle import Pace as Pace
     from resilient_auth.errors import BulkheadFull as BulkheadFull
     from resilient_auth.errors import CircuitOpen as CircuitOpen
+    from resilient_auth.errors import CommitOutcomeUnknown as CommitOutcomeUnknown
     from resilient_auth.errors import ConfigError as ConfigError
     from resilient_auth.errors import DeadlineExceeded as DeadlineExceeded
     from resilient_auth.errors import DuplicateModelError as DuplicateModelError
@@ -66,6 +67,10 @@ if TYPE_CHECKING:
     from resilient_auth.orm.report import ModelReport as ModelReport
     from resilient_auth.orm.startup import check_models as check_models
     from resilient_auth.orm.static import check_source as check_source
+    from resilient_auth.orm.transactions import (
+        arun_in_transaction as arun_in_transaction,
+    )
+    from resilient_auth.orm.transactions import run_in_transaction as run_in_transaction
     from resilient_auth.resilience.answer import Answer as Answer
     from resilient_auth.resilience.answer import AnswerStream as AnswerStream
     from resilient_auth.resilience.answer import AsyncAnswerStream as AsyncAnswerStream
@@ -129,6 +134,7 @@ _HOMES = {
     "CircuitOpen": "errors",
     "Claims": "core.claims",
     "Clock": "clock",
+    "CommitOutcomeUnknown": "errors",
     "ConfigError": "errors",
     "CookiePolicy": "core.cookies",
     "CorsAnswer": "core.cors",
@@ -193,6 +199,7 @@ _HOMES = {
     "Usage": "resilience.meter",
     "Verdict": "resilience.verdict",
     "WsgiAuth": "web.wsgi_auth",
+    "arun_in_transaction": "orm.transactions",
     "breaker": "resilience.parts",
     "cached": "resilience.rungs",
     "check_api_key": "resilience.keys",
@@ -202,6 +209,7 @@ _HOMES = {
     "predict": "core.predict",
     "read_cookies": "core.cookies",
     "retry": "resilience.parts",
+    "run_in_transaction": "orm.transactions",
     "rung": "resilience.rungs",
     "say": "resilience.rungs",
     "sdk_response": "resilience.results",
@@ -237,6 +245,7 @@ __all__ = [
     "CircuitOpen",
     "Claims",
     "Clock",
+    "CommitOutcomeUnknown",
     "ConfigError",
     "CookiePolicy",
     "CorsAnswer",
@@ -301,6 +310,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "WsgiAuth",
+    "arun_in_transaction",
     "breaker",
     "cached",
     "check_api_key",
@@ -310,6 +320,7 @@ __all__ = [
     "predict",
     "read_cookies",
     "retry",
+    "run_in_transaction",
     "rung",
     "say",
     "sdk_response",

@@ -13,7 +13,8 @@ Whose turn is it? Every error of the library, by who can act on it.
         │   ├── CircuitOpen                the breaker of this key is open
         │   ├── BulkheadFull               too many calls of this kind already run
         │   ├── DeadlineExceeded           the time for the whole request is spent
-        │   └── StreamInterrupted          a stream stopped midway; carries what came
+        │   ├── StreamInterrupted          a stream stopped midway; carries what came
+        │   └── CommitOutcomeUnknown       a transaction may or may not have been saved
         └── InternalError              us: an unhandled exception, without its text
 
 ``code`` is public, stable and coarse: it is no oracle. ``reason`` is exact and
@@ -332,8 +333,10 @@ class BulkheadFull(Unavailable):
 class DeadlineExceeded(Unavailable):
     """The time allowed for *what* is spent (seconds in *limit*)."""
 
-    def __init__(self, what: str, limit: float) -> None:
-        super().__init__("llm_unavailable", reason=f"{what} took longer than {limit} s")
+    def __init__(
+        self, what: str, limit: float, *, code: str = "llm_unavailable"
+    ) -> None:
+        super().__init__(code, reason=f"{what} took longer than {limit} s")
         self.what = what
         self.limit = limit
 
@@ -365,6 +368,29 @@ class UnusableAnswer(Unavailable):
         super().__init__("llm_unavailable", reason=f"unusable answer: {kind}")
         self.kind = kind
         self.given_up: bool = False
+
+
+class CommitOutcomeUnknown(Unavailable):
+    """
+    The connection was lost while COMMIT was under way: saved, or not; nobody can say.
+
+    *operation* is the name of the work, *attempt* its last try. The client is told to
+    give up, with no ``Retry-After``: it must look before it sends this again.
+    """
+
+    def __init__(self, operation: str, attempt: int) -> None:
+        super().__init__(
+            "store_unavailable",
+            "This may or may not have been saved. Look before you send it again.",
+            None,
+            reason=(
+                f"{operation} may or may not have been saved: "
+                f"the outcome of a COMMIT is unknown (attempt {attempt})"
+            ),
+        )
+        self.action = "give_up"
+        self.operation = operation
+        self.attempt = attempt
 
 
 def _sayable(detail: object) -> str:

@@ -295,6 +295,23 @@ class StreamBroken(Event):
     items: int
 
 
+# ------------------------------------------------------------------ transactions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRetried(Event):
+    """
+    Try *attempt* of a transaction failed for *reason*; the next starts in *wait* s.
+
+    *reason* is ``serialization``, ``deadlock``, ``locked``, ``busy``, ``disconnected``,
+    ``unreachable``, or ``commit_unknown`` if the work was said to be idempotent.
+    """
+
+    attempt: int
+    reason: str
+    wait: float
+
+
 # ------------------------------------------------------------------ operations
 
 

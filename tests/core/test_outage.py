@@ -32,6 +32,7 @@ def caused(error: BaseException, *causes: BaseException) -> BaseException:
         pytest.param(ConnectionRefusedError(), id="refused"),
         pytest.param(ConnectionResetError(), id="reset"),
         pytest.param(BrokenPipeError(), id="pipe"),
+        pytest.param(FileNotFoundError(2, "No such file"), id="missing-socket"),
         pytest.param(TimeoutError(), id="timeout"),
         pytest.param(asyncio.TimeoutError(), id="asyncio-timeout"),  # noqa: UP041 - the alias is what is tested
         pytest.param(socket.gaierror(-2, "no such host"), id="dns"),
@@ -75,6 +76,7 @@ def test_an_outage_is_recognised(error: BaseException) -> None:
         pytest.param(ValueError(), id="value"),
         pytest.param(AttributeError("'NoneType' has no attribute 'id'"), id="bug"),
         pytest.param(FileNotFoundError(), id="file"),
+        pytest.param(FileNotFoundError(2, "No such file", "a.toml"), id="named-file"),
         pytest.param(PermissionError(), id="permission"),
         pytest.param(ssl.SSLCertVerificationError(), id="certificate"),
         pytest.param(sqlite3.IntegrityError(), id="sqlite-integrity"),

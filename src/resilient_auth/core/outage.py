@@ -38,14 +38,15 @@ _SQLITE_ERROR = 1  # SQLite's code for what it has no other: no such table, bad 
 
 def is_outage(error: BaseException) -> bool:
     """Say whether *error*, or what it was raised from, is an outage; never raises."""
-    chain = tuple(_chain(error))
+    chain = tuple(causes(error))
     # SQLite calls a missing table operational too, as it does a lock.
     if any(getattr(each, "sqlite_errorcode", 0) == _SQLITE_ERROR for each in chain):
         return False
     return any(_is_named_so(each) for each in chain)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error* and what it was raised from, to a depth of eight."""
     each: BaseException | None = error
     for _ in range(_MAX_DEPTH):
         if each is None:
@@ -56,6 +57,17 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _is_named_so(error: BaseException) -> bool:
     # asyncio raises a bare OSError when each of several addresses refused.
-    return type(error) is OSError or any(
-        kind.__name__ in _OUTAGES for kind in type(error).__mro__
+    return (
+        type(error) is OSError
+        or _is_a_missing_socket(error)
+        or any(kind.__name__ in _OUTAGES for kind in type(error).__mro__)
+    )
+
+
+def _is_a_missing_socket(error: BaseException) -> bool:
+    """Say whether a server took its socket with it; only files are named in errors."""
+    return (
+        isinstance(error, FileNotFoundError)
+        and error.errno is not None
+        and error.filename is None
     )
