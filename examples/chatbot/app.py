@@ -35,6 +35,7 @@ from resilient_auth import (
     BreakerCheck,
     Deployment,
     Health,
+    KeyCheck,
     SqlCheck,
     StarletteAuth,
     TokenPolicy,
@@ -82,7 +83,8 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
         auth = AsyncAuth(ring, policy, store=store, listeners=[feed])
         site = Deployment.insecure_localhost(address)
         breakers = [BreakerCheck(each, name=each.name) for each in models.guards]
-        health = Health([SqlCheck(engine), *breakers])
+        key = KeyCheck(client.models.list)
+        health = Health([SqlCheck(engine), key, *breakers])
         web = StarletteAuth(
             auth, site, authenticate=accounts.authenticate, health=health
         )

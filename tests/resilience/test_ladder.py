@@ -606,7 +606,6 @@ def test_a_stream_that_is_too_long_is_not_kept(
     read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is kept has a bound; a shorter one is kept whole."""
-    monkeypatch.setattr("resilient_auth.resilience.ladder.MOST_KEPT", 3)
     monkeypatch.setattr("resilient_auth.resilience.climb.MOST_KEPT", 3)
     for items, kept in ((["a", END], 1), (["a", "b", "c", END], 0)):
         store = MemoryAnswers()

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from resilient_auth.clock import Clock
-from resilient_auth.errors import DeadlineExceeded, StreamInterrupted
+from resilient_auth.errors import StreamInterrupted
 from resilient_auth.events import FellBack, Listener, StreamResumed, tell
 from resilient_auth.resilience.deadline import Deadline
 from resilient_auth.resilience.rungs import Asked, Cache, Call, Kept, Rung, Said
 from resilient_auth.resilience.trace import Trace
 from resilient_auth.resilience.verdict import KINDS
+
+T = TypeVar("T")
 
 #: Items of a stream that are kept for the cached rung; a longer one is not kept.
 MOST_KEPT = 10_000
@@ -30,6 +32,7 @@ class Climb:
         "_clock",
         "_first",
         "_is_stream",
+        "_items",
         "_listeners",
         "_rungs",
         "attempts",
@@ -56,6 +59,7 @@ class Climb:
         self._is_stream = is_stream
         self._cache = next((each for each in rungs if isinstance(each, Cache)), None)
         self._first: Exception | None = None
+        self._items: list[Any] = []
         #: The answer; of a stream that is not a model's: its items.
         self.value: Any = None
         self.served_by: str = ""
@@ -67,8 +71,8 @@ class Climb:
     def require_time(self) -> None:
         """Raise `DeadlineExceeded` when no time is left to call a model."""
         deadline = Deadline.current()
-        if deadline is not None and deadline.remaining() <= 0:
-            raise DeadlineExceeded("total", deadline.seconds)
+        if deadline is not None:
+            deadline.require()
 
     def leaves(
         self,
@@ -127,10 +131,16 @@ class Climb:
         if self._cache is not None:
             self._cache.keep(Kept(value, self._clock.time()), self._asked)
 
-    def keep_items(self, items: list[Any]) -> None:
-        """Keep the items of a whole stream, unless there are too many."""
-        if self._cache is not None and len(items) < MOST_KEPT:
-            self._cache.keep(Kept(tuple(items), self._clock.time()), self._asked)
+    def note(self, item: T) -> T:
+        """Return *item* of a stream, written down if the whole may be kept."""
+        if self._cache is not None and len(self._items) < MOST_KEPT:
+            self._items.append(item)
+        return item
+
+    def keep_items(self) -> None:
+        """Keep the items of a whole stream, unless there were too many."""
+        if len(self._items) < MOST_KEPT:
+            self.keep(tuple(self._items))
 
     def resumed(self, by: Call) -> None:
         """Note that *by* goes on where the rung broke."""

@@ -23,7 +23,7 @@ from collections.abc import (
 )
 from contextlib import aclosing, closing
 from sys import exception
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, cast, overload
 
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import arguments
@@ -34,7 +34,7 @@ from resilient_auth.resilience.answer import (
     AnswerStream,
     AsyncAnswerStream,
 )
-from resilient_auth.resilience.climb import MOST_KEPT, Climb
+from resilient_auth.resilience.climb import Climb
 from resilient_auth.resilience.functions import Kind
 from resilient_auth.resilience.rungs import Asked, Cache, Call, Rung, Said
 from resilient_auth.resilience.trace import Trace
@@ -49,6 +49,15 @@ _VERBS: dict[Kind, str] = {
     "stream": "stream",
     "async stream": "astream",
 }
+
+
+class _Settings(TypedDict, total=False):
+    """What all forms of a ladder take."""
+
+    resume: Callable[..., Any] | None
+    name: str
+    clock: Clock
+    listeners: Iterable[Listener]
 
 
 class Ladder(Generic[T]):
@@ -70,10 +79,7 @@ class Ladder(Generic[T]):
         first: Callable[..., AsyncIterator[T]],
         /,
         *rest: Callable[..., Any] | Rung,
-        resume: Callable[..., Any] | None = None,
-        name: str = "",
-        clock: Clock = ...,
-        listeners: Iterable[Listener] = (),
+        **settings: Unpack[_Settings],
     ) -> None: ...
 
     @overload
@@ -82,10 +88,7 @@ class Ladder(Generic[T]):
         first: Callable[..., Iterator[T]],
         /,
         *rest: Callable[..., Any] | Rung,
-        resume: Callable[..., Any] | None = None,
-        name: str = "",
-        clock: Clock = ...,
-        listeners: Iterable[Listener] = (),
+        **settings: Unpack[_Settings],
     ) -> None: ...
 
     @overload
@@ -94,10 +97,7 @@ class Ladder(Generic[T]):
         first: Callable[..., Awaitable[T]],
         /,
         *rest: Callable[..., Any] | Rung,
-        resume: Callable[..., Any] | None = None,
-        name: str = "",
-        clock: Clock = ...,
-        listeners: Iterable[Listener] = (),
+        **settings: Unpack[_Settings],
     ) -> None: ...
 
     @overload
@@ -106,10 +106,7 @@ class Ladder(Generic[T]):
         first: Callable[..., T] | Call,
         /,
         *rest: Callable[..., Any] | Rung,
-        resume: Callable[..., Any] | None = None,
-        name: str = "",
-        clock: Clock = ...,
-        listeners: Iterable[Listener] = (),
+        **settings: Unpack[_Settings],
     ) -> None: ...
 
     def __init__(
@@ -238,20 +235,17 @@ class Ladder(Generic[T]):
         kwargs: dict[str, Any],
     ) -> Generator[T, None, None]:
         """Hand on the items of a stream that began, and of who goes on with it."""
-        items = [first]
         with closing(source):
             try:
-                yield first
+                yield climb.note(first)
                 for item in source:
-                    if len(items) < MOST_KEPT:
-                        items.append(item)
-                    yield item
+                    yield climb.note(item)
             except StreamInterrupted as error:
                 if self._resume is None:
                     raise
                 partial = error.partial
             else:
-                climb.keep_items(items)
+                climb.keep_items()
                 return
         with closing(self._resume.fn(partial, *args, **kwargs)) as rest:
             climb.resumed(self._resume)
@@ -304,20 +298,17 @@ class Ladder(Generic[T]):
         kwargs: dict[str, Any],
     ) -> AsyncGenerator[T, None]:
         """Hand on the items of a stream that began, and of who goes on with it."""
-        items = [first]
         async with aclosing(source):
             try:
-                yield first
+                yield climb.note(first)
                 async for item in source:
-                    if len(items) < MOST_KEPT:
-                        items.append(item)
-                    yield item
+                    yield climb.note(item)
             except StreamInterrupted as error:
                 if self._resume is None:
                     raise
                 partial = error.partial
             else:
-                climb.keep_items(items)
+                climb.keep_items()
                 return
         async with aclosing(self._resume.fn(partial, *args, **kwargs)) as rest:
             climb.resumed(self._resume)
