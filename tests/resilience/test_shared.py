@@ -1102,27 +1102,6 @@ def test_processes_share(
     until(lambda: said_by(one, "look") == "False")
 
 
-def test_each_state_is_started_in_a_child(
-    path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the fork below does where no line is counted."""
-    started: list[SharedState] = []
-
-    class Starting(SharedState):
-        """A state that says when it is started."""
-
-        def start(self) -> None:
-            """Say so."""
-            started.append(self)
-
-    with client_of(path) as client:
-        states = {Starting(client), Starting(client)}
-    monkeypatch.setattr(module, "_living", weakref.WeakSet(states))
-    module._start_in_child()
-
-    assert states == set(started)
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_forked_child_shares(
     path: str, run: Callable[..., "subprocess.Popen[str]"], join: Join

@@ -107,11 +107,6 @@ class Slots:
         """Return how many slots are in use."""
         return len(self._made) - len(self._free)
 
-    @property
-    def waiting(self) -> int:
-        """Return how many wait for a slot."""
-        return len(self._queue)
-
     def take(self) -> bool:
         """Take a slot if one is free."""
         try:

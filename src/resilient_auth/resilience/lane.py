@@ -1,13 +1,11 @@
 """What is kept for one key? Its circuit, its slots and its retry budget."""
 
 import math
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn, final
-from weakref import WeakSet
 
 from resilient_auth.clock import Clock
 from resilient_auth.errors import AnswerError, Unavailable, UnusableAnswer, answer_with
@@ -16,6 +14,7 @@ from resilient_auth.resilience.breaker import Breaker, Circuit, Ticket
 from resilient_auth.resilience.budget import Budget
 from resilient_auth.resilience.bulkhead import Slots
 from resilient_auth.resilience.deadline import Deadline, reading
+from resilient_auth.resilience.forks import watch
 from resilient_auth.resilience.meter import NOTHING, Meter
 from resilient_auth.resilience.policy import Policy
 from resilient_auth.resilience.verdict import Judge, Verdict, judging
@@ -221,7 +220,7 @@ class Lanes:
         self._most = most
         self._lock = threading.Lock()
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
-        _tables.add(self)
+        watch(self)
         #: The lane of all calls that name no key, where the owner put one here: it
         #: need not be looked up. None again when it is dropped.
         self.own: Lane | None = None
@@ -231,8 +230,8 @@ class Lanes:
         lane = self._lanes.get(key)
         return self._add(key) if lane is None else lane
 
-    def forget_calls(self) -> None:
-        """Take no call for one in flight; for a process that was forked."""
+    def begin_in_child(self) -> None:
+        """Give a forked child its slots: the calls of its parent are not its own."""
         self._lock = threading.Lock()
         for lane in list(self._lanes.values()):
             lane.breaker.forget_calls()
@@ -277,20 +276,6 @@ class Lanes:
             lane = self._lanes.pop(key)
         if lane is self.own:
             self.own = None
-
-
-#: The tables of this process. One hook is for all, since none can be taken back.
-_tables: WeakSet[Lanes] = WeakSet()
-
-
-def _forget_in_child() -> None:
-    """Give a forked child its slots back: the calls of its parent are not its own."""
-    for each in list(_tables):
-        each.forget_calls()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - nothing forks on Windows
-    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _left(deadline: Deadline | None) -> float | None:

@@ -34,19 +34,19 @@ with single steps of a dict, and everything else belongs to the thread.
 
 import hashlib
 import logging
-import os
 import random
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
-from weakref import WeakSet, ref
+from weakref import ref
 
 from resilient_auth.clock import SystemClock
 from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError
 from resilient_auth.events import BreakerClosed, BreakerOpened, Event
+from resilient_auth.resilience.forks import watch
 from resilient_auth.resilience.lane import Lane, Lanes
 
 _log = logging.getLogger("resilient_auth")
@@ -221,7 +221,7 @@ class SharedState:
         self._name = name
         self._hash = f"{self._prefix}:circuits:".encode() + _to_field(name)
         self._lanes = ref(lanes)
-        _living.add(self)
+        watch(self)
         self.start()
 
     def listener(self, event: Event, /) -> None:
@@ -246,6 +246,10 @@ class SharedState:
         entry = self._entries.get(lane.key)
         if entry is not None and not self._closed:
             self._open(lane, entry)
+
+    def begin_in_child(self) -> None:
+        """Share by a thread of its own, in a child that was forked."""
+        self.start()
 
     def start(self) -> None:
         """Start the thread; called by `attach`, and in a child after a fork."""
@@ -439,19 +443,3 @@ def _to_key(field: bytes | str) -> str:
 def _to_text(said: bytes | str) -> str:
     """Return text, whether the client decodes its answers or not."""
     return said if isinstance(said, str) else said.decode("ascii", "replace")
-
-
-# ------------------------------------------------------------ forks
-
-#: One hook for all: a hook cannot be taken back, and would keep its object for ever.
-_living: WeakSet[SharedState] = WeakSet()
-
-
-def _start_in_child() -> None:
-    """Give each a thread in a forked child; the parent's did not come along."""
-    for each in list(_living):
-        each.start()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - nothing forks on Windows
-    os.register_at_fork(after_in_child=_start_in_child)
