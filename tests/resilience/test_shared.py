@@ -1137,6 +1137,7 @@ def test_an_operator_is_obeyed_by_all_whatever_they_know(path: str) -> None:
         states = [SharedState(client, every=0.05) for _ in range(2)]
         one = Resilience("llm", shared=states[0])
         one.open(seconds=600)
+        until(lambda: client.hlen("resilient-auth:circuits:llm"))
         other = Resilience("llm", shared=states[1])
         other.close()
         until(lambda: one.snapshot()["llm"].retry_in == 0.0)
