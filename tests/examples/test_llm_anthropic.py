@@ -1,8 +1,5 @@
 """The chat with Anthropic answers, or says why not, without an event loop."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -10,29 +7,15 @@ import pytest
 from anthropic import Anthropic, DefaultHttpxClient
 from examples.llm.anthropic_chat import Chat, main, talk, text_of
 from examples.llm.terminal import SORRY
+from tests.examples.talks import ANSWER, SECOND, run
 
 from resilient_auth.testing import FaultServer
 
 KEY = "sk-ant-" + "k3Y9" * 12
-ANSWER = "Blue light scatters."
 HALF = ANSWER[: len(ANSWER) // 2]
 
 #: Asks a question: the exit status, stdout and stderr.
 Ask = Callable[[], tuple[int, str, str]]
-
-
-@pytest.fixture
-def first() -> Iterator[FaultServer]:
-    """Run the provider of the first model."""
-    with FaultServer(ANSWER) as server:
-        yield server
-
-
-@pytest.fixture
-def second() -> Iterator[FaultServer]:
-    """Run the provider of the second model."""
-    with FaultServer("Said by the second.") as server:
-        yield server
 
 
 def client_of(server: FaultServer) -> Anthropic:
@@ -98,7 +81,7 @@ def test_the_second_model_answers_and_is_named(
     first.play("overloaded_529")
 
     expected = "Answered by small; did not answer: big (overloaded).\n"
-    assert (0, "Said by the second.", expected) == ask()
+    assert (0, SECOND, expected) == ask()
     assert (3, 1) == (len(first.requests), len(second.requests))
 
 
@@ -211,17 +194,11 @@ def test_a_key_that_cannot_work_is_refused_at_the_start(
 def test_it_runs_from_a_shell(first: FaultServer) -> None:
     """Two questions: one is answered, the stream of the other is torn."""
     first.play("ok", "stream_reset_midway")
-    environ = {**os.environ, "ANTHROPIC_API_KEY": KEY, "NO_PROXY": "127.0.0.1"}
-    environ["ANTHROPIC_BASE_URL"] = first.url("anthropic")
-    ran = subprocess.run(
-        [sys.executable, "-m", "examples.llm.anthropic_chat", "Why?", "Really?"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environ = {
+        "ANTHROPIC_API_KEY": KEY,
+        "ANTHROPIC_BASE_URL": first.url("anthropic"),
+    }
+    status, lines, err = run("examples.llm.anthropic_chat", KEY, **environ)
 
-    assert (1, [ANSWER, HALF]) == (ran.returncode, ran.stdout.splitlines())
-    assert "Answered by claude-sonnet-5-5.\nThe answer stops here" in ran.stderr
-    assert KEY not in ran.stdout + ran.stderr
+    assert (1, [ANSWER, HALF]) == (status, lines)
+    assert "Answered by claude-sonnet-5-5.\nThe answer stops here" in err

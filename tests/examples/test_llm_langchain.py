@@ -1,10 +1,7 @@
 """The chat through LangChain answers, or says why not, whole and in pieces."""
 
 import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,31 +11,17 @@ from examples.llm.terminal import SORRY
 from langchain_openai import ChatOpenAI
 from openai import DefaultAsyncHttpxClient
 from pydantic import SecretStr
+from tests.examples.talks import ANSWER, SECOND, run
 
 from resilient_auth.testing import FaultServer
 
 KEY = "sk-" + "k3Y9" * 12
-ANSWER = "Blue light scatters."
 HALF = ANSWER[: len(ANSWER) // 2]
 
 #: Asks a question: the exit status, stdout and stderr.
 Ask = Callable[..., Awaitable[tuple[int, str, str]]]
 
 both_ways = pytest.mark.parametrize("whole", [True, False], ids=["whole", "pieces"])
-
-
-@pytest.fixture
-def first() -> Iterator[FaultServer]:
-    """Run the provider of the first model."""
-    with FaultServer(ANSWER) as server:
-        yield server
-
-
-@pytest.fixture
-def second() -> Iterator[FaultServer]:
-    """Run the provider of the second model."""
-    with FaultServer("Said by the second.") as server:
-        yield server
 
 
 @pytest.fixture
@@ -141,7 +124,7 @@ async def test_the_second_model_answers_and_is_named(
     first.play("overloaded_529")
 
     expected = "Answered by small; did not answer: big (overloaded).\n"
-    assert (0, "Said by the second.", expected) == await ask(whole=whole)
+    assert (0, SECOND, expected) == await ask(whole=whole)
     assert (3, 1) == (len(first.requests), len(second.requests))
 
 
@@ -155,7 +138,7 @@ async def test_an_answer_that_is_none_is_tried_again_and_passed_on(
     first.play(fault)
     status, out, err = await ask(whole=True)
 
-    assert (0, "Said by the second.") == (status, out)
+    assert (0, SECOND) == (status, out)
     assert "Answered by small; did not answer: big (" in err
     assert 2 == len(first.requests)
 
@@ -166,7 +149,7 @@ async def test_a_message_that_says_nothing_is_no_answer(
     """A model may spend all of its tokens before the first word."""
     first.text = ""
 
-    assert "Said by the second." == (await ask(whole=True))[1]
+    assert SECOND == (await ask(whole=True))[1]
 
 
 @pytest.mark.parametrize("fault", ["stream_empty", "stream_html", "stream_json"])
@@ -177,7 +160,7 @@ async def test_a_stream_that_is_none_is_tried_again_and_passed_on(
     first.play(fault)
     status, out, err = await ask()
 
-    assert (0, "Said by the second.") == (status, out)
+    assert (0, SECOND) == (status, out)
     assert "did not answer: big (truncated)" in err
     assert 3 == len(first.requests)
 
@@ -273,17 +256,11 @@ async def test_a_key_that_cannot_work_is_refused_at_the_start(
 def test_it_runs_from_a_shell(first: FaultServer) -> None:
     """Two questions: one is answered, the stream of the other is torn."""
     first.play("ok", "stream_reset_midway")
-    environ = {**os.environ, "OPENAI_API_KEY": KEY, "NO_PROXY": "127.0.0.1"}
-    environ["OPENAI_BASE_URL"] = first.url("openai")
-    ran = subprocess.run(
-        [sys.executable, "-m", "examples.llm.langchain_chat", "Why?", "Really?"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environ = {
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": first.url("openai"),
+    }
+    status, lines, err = run("examples.llm.langchain_chat", KEY, **environ)
 
-    assert (1, [ANSWER, HALF]) == (ran.returncode, ran.stdout.splitlines())
-    assert "Answered by gpt-4o.\nThe answer stops here" in ran.stderr
-    assert KEY not in ran.stdout + ran.stderr
+    assert (1, [ANSWER, HALF]) == (status, lines)
+    assert "Answered by gpt-4o.\nThe answer stops here" in err

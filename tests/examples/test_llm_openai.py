@@ -1,38 +1,21 @@
 """The chat with OpenAI answers, or says why not, whatever the provider does."""
 
 import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 
 import pytest
 from examples.llm.openai_chat import Chat, Model, main, talk
 from examples.llm.terminal import SORRY
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from tests.examples.talks import ANSWER, SECOND, run
 
 from resilient_auth.testing import FaultServer
 
 KEY = "sk-" + "k3Y9" * 12
-ANSWER = "Blue light scatters."
 
 #: Asks a question for an account: the exit status, stdout and stderr.
 Ask = Callable[..., Awaitable[tuple[int, str, str]]]
-
-
-@pytest.fixture
-def first() -> Iterator[FaultServer]:
-    """Run the provider of the first model."""
-    with FaultServer(ANSWER) as server:
-        yield server
-
-
-@pytest.fixture
-def second() -> Iterator[FaultServer]:
-    """Run the provider of the second model."""
-    with FaultServer("Said by the second.") as server:
-        yield server
 
 
 def client_of(server: FaultServer) -> AsyncOpenAI:
@@ -99,7 +82,7 @@ async def test_the_second_model_answers_and_is_named(
     first.play("overloaded_529")
     status, out, err = await ask()
 
-    assert (0, "Said by the second.") == (status, out)
+    assert (0, SECOND) == (status, out)
     assert "Answered by small; did not answer: big (overloaded).\n" == err
     assert (3, 1) == (len(first.requests), len(second.requests))
 
@@ -240,17 +223,11 @@ async def test_a_key_that_cannot_work_is_refused_at_the_start(
 def test_it_runs_from_a_shell(first: FaultServer) -> None:
     """Two questions: one is answered, the stream of the other is torn."""
     first.play("ok", "stream_reset_midway")
-    environ = {**os.environ, "OPENAI_API_KEY": KEY, "NO_PROXY": "127.0.0.1"}
-    environ["OPENAI_BASE_URL"] = first.url("openai")
-    ran = subprocess.run(
-        [sys.executable, "-m", "examples.llm.openai_chat", "Why?", "Really?"],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environ = {
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": first.url("openai"),
+    }
+    status, lines, err = run("examples.llm.openai_chat", KEY, **environ)
 
-    assert (1, [ANSWER, ANSWER[:10]]) == (ran.returncode, ran.stdout.splitlines())
-    assert "Answered by gpt-4o.\nThe answer stops here" in ran.stderr
-    assert KEY not in ran.stdout + ran.stderr
+    assert (1, [ANSWER, ANSWER[:10]]) == (status, lines)
+    assert "Answered by gpt-4o.\nThe answer stops here" in err
