@@ -6,7 +6,6 @@ stream, which reports its outcome, while this very thread holds the lock.
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable
 
 
@@ -23,7 +22,7 @@ class Turn:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._depth = 0
-        self._later: deque[Callable[[], None]] = deque()
+        self._later: list[Callable[[], None]] = []
 
     def __enter__(self) -> bool:
         self._lock.acquire()
@@ -33,7 +32,7 @@ class Turn:
     def __exit__(self, *_: object) -> None:
         try:
             while self._depth == 1 and self._later:
-                self._later.popleft()()
+                self._later.pop(0)()
         finally:
             self._depth -= 1
             last = not self._depth
