@@ -19,7 +19,7 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 # Types that only appear in signatures and have no page of their own.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections|typing|abc|asyncio|ipaddress|ssl|wsgiref)\..*"),
+    (r"py:.*", r"(collections|typing|abc|asyncio|ipaddress|pathlib|ssl|wsgiref)\..*"),
     (r"py:.*", r"(sqlalchemy|redis|starlette|fastapi|flask|jwt)\..*"),
     (r"py:.*", r"(Mapping|Callable|Iterable|Any|P|T|Event|optional|Listener|Clock)"),
     (r"py:.*", r"resilient_auth\..*"),

@@ -29,6 +29,7 @@ from resilient_auth import (
     Key,
     KeyRing,
     MemoryStore,
+    ModelCheck,
     PasswordHasher,
     Resilience,
     RetryBudget,
@@ -159,6 +160,16 @@ TABLE: tuple[tuple[Callable[..., object], dict[str, Any], dict[str, Any]], ...] 
             "allow": ([], {}, (), [SECRET]),
             "metadata": (None,),
             "type_annotation_map": (None, {}),
+        },
+    ),
+    (
+        ModelCheck,
+        {"base": type},
+        {
+            "base": (type, FrozenClock),
+            "packages": ([], {}, (), [SECRET]),
+            "name": (SECRET,),
+            "timeout": (5, 1.5),
         },
     ),
     (

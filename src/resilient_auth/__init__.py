@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from resilient_auth.auth.tokens import TokenVerifier as TokenVerifier
     from resilient_auth.clock import Clock as Clock
     from resilient_auth.clock import SystemClock as SystemClock
+    from resilient_auth.core.checks import CheckResult as CheckResult
     from resilient_auth.core.claims import Claims as Claims
     from resilient_auth.core.claims import TokenPolicy as TokenPolicy
     from resilient_auth.core.cookies import CookiePolicy as CookiePolicy
@@ -59,11 +60,12 @@ if TYPE_CHECKING:
     from resilient_auth.errors import Unavailable as Unavailable
     from resilient_auth.errors import UnusableAnswer as UnusableAnswer
     from resilient_auth.ops.health import BreakerCheck as BreakerCheck
-    from resilient_auth.ops.health import CheckResult as CheckResult
     from resilient_auth.ops.health import Health as Health
     from resilient_auth.ops.llm import KeyCheck as KeyCheck
     from resilient_auth.ops.sql import SqlCheck as SqlCheck
+    from resilient_auth.orm.check import ModelCheck as ModelCheck
     from resilient_auth.orm.guard import GuardedRegistry as GuardedRegistry
+    from resilient_auth.orm.observer import guard_models as guard_models
     from resilient_auth.orm.report import ModelReport as ModelReport
     from resilient_auth.orm.startup import check_models as check_models
     from resilient_auth.orm.static import check_source as check_source
@@ -129,7 +131,7 @@ _HOMES = {
     "BreakerCheck": "ops.health",
     "Bulkhead": "resilience.policy",
     "BulkheadFull": "errors",
-    "CheckResult": "ops.health",
+    "CheckResult": "core.checks",
     "Circuit": "resilience.breaker",
     "CircuitOpen": "errors",
     "Claims": "core.claims",
@@ -166,6 +168,7 @@ _HOMES = {
     "MemoryStore": "stores.memory",
     "Messages": "core.messages",
     "MissingDependency": "errors",
+    "ModelCheck": "orm.check",
     "ModelReport": "orm.report",
     "Pace": "core.throttle",
     "PasswordHasher": "auth.passwords",
@@ -206,6 +209,7 @@ _HOMES = {
     "check_models": "orm.startup",
     "check_source": "orm.static",
     "classify": "resilience.verdict",
+    "guard_models": "orm.observer",
     "predict": "core.predict",
     "read_cookies": "core.cookies",
     "retry": "resilience.parts",
@@ -277,6 +281,7 @@ __all__ = [
     "MemoryStore",
     "Messages",
     "MissingDependency",
+    "ModelCheck",
     "ModelReport",
     "Pace",
     "PasswordHasher",
@@ -317,6 +322,7 @@ __all__ = [
     "check_models",
     "check_source",
     "classify",
+    "guard_models",
     "predict",
     "read_cookies",
     "retry",

@@ -31,6 +31,11 @@ class Modules:
         self.write(name, source)
         return importlib.import_module(name)
 
+    def forget(self, *names: str) -> None:
+        """Let modules go, as if they had not been imported."""
+        for name in names:
+            del sys.modules[name]
+
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modules]:

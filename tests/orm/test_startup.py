@@ -79,3 +79,114 @@ def test_packages_are_names(packages: Any, modules: Modules) -> None:
     base = modules.load("base", BASE).Base
     with pytest.raises(ConfigError, match="packages"):
         check_models(base, packages=packages)
+
+
+REFERRING = """
+from __future__ import annotations
+from sqlalchemy import ForeignKey
+class Post(Base):
+    __tablename__ = "posts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("a.id"))
+    plain = relationship("User")
+    joined = relationship("one.User", primaryjoin="User.id == Post.user_id")
+    ordered = relationship("one.User", viewonly=True, order_by="desc(User.id)")
+    annotated: Mapped[list[User]] = relationship(viewonly=True)
+    misspelt: Mapped[Usr] = relationship(viewonly=True)
+    linked = relationship("one.User", secondary="post_users", viewonly=True)
+    right = relationship("one.User", secondary="posts", viewonly=True)
+"""
+
+
+def said_at(source: str, says: str) -> int:
+    """Return the line of *source* that says so."""
+    return 1 + next(n for n, line in enumerate(source.splitlines()) if says in line)
+
+
+def test_every_string_that_means_none_or_several_is_told_with_its_line(
+    modules: Modules,
+) -> None:
+    """SQLAlchemy tells the first one, without a line; the rest would take restarts."""
+    plain = BASE.replace("GuardedRegistry()", 'GuardedRegistry(on_duplicate="warn")')
+    base = modules.load("base", plain).Base
+    modules.load("one", FROM_BASE + user("a"))
+    with pytest.warns(DuplicateModelWarning):
+        modules.load("two", FROM_BASE + user("b"))
+    source = REFERRING.replace("\nfrom sqlalchemy", FROM_BASE + "from sqlalchemy", 1)
+    source = source.lstrip()
+    modules.load("post", source)
+    report = check_models(base)
+    expected = {
+        ("ambiguous_name", "plain"),
+        ("ambiguous_name", "joined"),
+        ("ambiguous_name", "ordered"),
+        ("ambiguous_name", "annotated"),
+        ("unresolved_name", "misspelt"),
+        ("unresolved_name", "linked"),
+    }
+
+    assert expected == {
+        (each.code, name)
+        for each in report.errors
+        for _, name in expected
+        if f"post.Post.{name} " in each.text
+        and said_at(source, f"    {name}") == each.line
+    }
+    assert len(expected) == len(report.errors)
+
+
+def test_a_name_that_was_misspelt_is_guessed(modules: Modules) -> None:
+    """The cure is one letter away."""
+    base = modules.load("base", BASE).Base
+    modules.load("one", FROM_BASE + user("a"))
+    post = REFERRING.replace('"User"', '"Usr"')
+    post = "\n".join(post.splitlines()[2:8])
+    modules.load("post", FROM_BASE + post)
+    (finding,) = check_models(base).errors
+
+    assert "post.Post.plain looks up 'Usr'" in finding.text
+    assert "did you mean 'User'?" in finding.text
+
+
+def test_a_class_of_another_base_is_named(modules: Modules) -> None:
+    """Its name is right, and still nobody finds it."""
+    base = modules.load("base", BASE).Base
+    modules.load("other", BASE)
+    modules.load("one", FROM_BASE.replace("base import", "other import") + user("a"))
+    post = "\n".join(REFERRING.splitlines()[2:8]).replace('("a.id")', '("x.id")')
+    modules.load("x", FROM_BASE + user("x").replace("User", "X"))
+    modules.load("post", FROM_BASE + post)
+    (finding,) = check_models(base).errors
+
+    assert "unresolved_name" == finding.code
+    assert f"one.User  ({modules.folder}/one.py:5)" in finding.text
+    assert "relationship(lambda: User)" in finding.text
+
+
+def test_modules_that_import_each_other_are_named(modules: Modules) -> None:
+    """It works by who is imported first; no error tells of it until it does not."""
+    base = modules.load("app.base", BASE).Base
+    head = FROM_BASE.replace("from base", "from app.base")
+    modules.write("app.user", head + "from app.post import Post\n" + user("users"))
+    modules.write("app.post", "def late():\n    import app.user\nfrom app import tag\n")
+    modules.write("app.tag", "if True:\n    from .user import User\n" + head)
+    report = check_models(base, packages=["app"])
+    circle = next(each for each in report.errors if each.code == "import_cycle")
+    failed = [each for each in report.errors if each.code == "import_failed"]
+
+    assert "app.post → app.tag → app.user → app.post" in circle.text
+    assert failed
+
+
+def test_imports_for_types_and_in_functions_make_no_circle(modules: Modules) -> None:
+    """Those are the ways out of one."""
+    base = modules.load("app.base", BASE).Base
+    head = FROM_BASE.replace("from base", "from app.base")
+    typing = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import app.{0}\n"
+    modules.write("app.user", typing.format("post") + head + user("users"))
+    modules.write("app.post", "import app.user\nfrom . import user\n")
+
+    assert ((), ()) == (
+        check_models(base, packages=["app"]).errors,
+        check_models(base, packages=["app"]).warnings,
+    )

@@ -11,33 +11,19 @@ the reasons go to the listeners. Format: draft-inadarei-api-health-check-06.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import arguments
+from resilient_auth.core.checks import BADNESS, CheckResult, Status
 from resilient_auth.core.text import write_object
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import ConfigError
 from resilient_auth.events import HealthChanged, Listener, tell
 
-Status = Literal["pass", "warn", "fail"]
 Probe = Callable[[], Awaitable[Answer]]
 
 _RECOVER_AFTER = 2
-_WORSE = {"pass": 0, "warn": 1, "fail": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What one check found; *reason* is for the listeners, never for the public."""
-
-    status: Status
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        if self.status not in tuple(_WORSE):
-            raise ConfigError(f"status is one of {', '.join(_WORSE)}.")
 
 
 class Check(Protocol):
@@ -214,7 +200,7 @@ class _Watched:
         if status == "fail" and not self.check.critical:
             status = "warn"
         self._against = 0 if status == self.shown else self._against + 1
-        better = _WORSE[status] < _WORSE[self.shown]
+        better = BADNESS[status] < BADNESS[self.shown]
         needed = _RECOVER_AFTER if better else self._fail_after
         if not first and self._against < needed:
             return False

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import arguments
 from resilient_auth.core.arguments import described
+from resilient_auth.core.checks import CheckResult
 from resilient_auth.errors import ConfigError
-from resilient_auth.ops.health import CheckResult
 from resilient_auth.resilience.verdict import classify
 
 _REFUSALS = frozenset({"auth", "permission", "quota"})

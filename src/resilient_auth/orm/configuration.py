@@ -8,18 +8,17 @@ every later query of the registry raises it again.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import event
 from sqlalchemy.orm import EXT_SKIP, Mapper, registry
 
+#: A class, None when no single one is to blame, and why it cannot be configured.
+Failure: TypeAlias = tuple[type | None, Exception]
 
-def configure_all(owner: registry) -> Sequence[tuple[type | None, Exception]]:
-    """
-    Configure the mappers of *owner* and those it depends on; return what failed.
 
-    Each failure comes with its class, or with None when no single mapper is to blame.
-    """
+def configure_all(owner: registry) -> Sequence[Failure]:
+    """Configure the mappers of *owner* and those it depends on; return what failed."""
     failed: dict[Mapper[Any] | None, Exception] = {}
     current: Mapper[Any] | None = None
 

@@ -48,6 +48,9 @@ _WHY = (
     "the first query of any model would fail with 'Multiple classes found for path "
     '"{name}"\', and so would all that follow until the process is restarted.'
 )
+_RESTART = (
+    "Restart: SQLAlchemy has taken the second one in; this process cannot be healed."
+)
 _FIXES = {
     REDEFINED: "call registry.dispose() and metadata.clear() before the module runs "
     "again.",
@@ -65,7 +68,8 @@ class Conflict:
     Two classes called *name* in the registry of *base* (empty if it has none).
 
     *second* is the newer one, None where it could not be told; *lookups* are the
-    relationships seen so far that look the name up as a string.
+    relationships seen so far that look the name up as a string. *guard* is who watches
+    that registry; *is_late* if SQLAlchemy has taken the newer class in already.
     """
 
     name: str
@@ -74,6 +78,8 @@ class Conflict:
     first: Place
     second: Place | None
     lookups: tuple[str, ...] = ()
+    guard: str = "GuardedRegistry"
+    is_late: bool = False
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -102,12 +108,13 @@ class Conflict:
             ", ".join(self.lookups) or f'a string, as in relationship("{self.name}")'
         )
         why = _WHY.format(name=self.name)
-        escape = f'GuardedRegistry(allow=["{self.name}"]), or {ALLOW_ATTRIBUTE} = True'
+        escape = f'{self.guard}(allow=["{self.name}"]), or {ALLOW_ATTRIBUTE} = True'
         lines = [
             f"Two classes are called {self.name!r} in {self._registry} ({kind}):",
             *(f"  {number}. {each}" for number, each in enumerate(self.places, 1)),
             f"Why: the name is looked up by {users}; {why}",
             f"Fix: {self.fix}",
+            *([_RESTART] if self.is_late else []),
             f"On purpose: {escape} in one of the classes.",
             "See: duplicate_model, docs/how-to/f3-duplicate-models.md",
         ]
@@ -131,6 +138,8 @@ def conflict_between(
     base: str,
     lookups: Sequence[str] = (),
     definitions: tuple[Definition | None, Definition | None] = (None, None),
+    guard: str = "GuardedRegistry",
+    is_late: bool = False,
 ) -> Conflict:
     """
     Return the conflict of two classes that share a name, as a value.
@@ -150,12 +159,9 @@ def conflict_between(
         first=first,
         second=second,
         lookups=tuple(lookups),
+        guard=guard,
+        is_late=is_late,
     )
-
-
-def is_allowed(*classes: type | None) -> bool:
-    """Say whether one of *classes* itself agrees to share its name."""
-    return any(cls is not None and vars(cls).get(ALLOW_ATTRIBUTE) for cls in classes)
 
 
 def one_name(modules: Sequence[str], file: str | None) -> str:

@@ -1,10 +1,13 @@
 """How is each fault of the models told? What, why and the cure, with file and line."""
 
+from collections.abc import Sequence
+
 from resilient_auth.orm.conflicts import Conflict, one_name
 from resilient_auth.orm.doubles import DoubleImport
 from resilient_auth.orm.packages import ImportFailure
 from resilient_auth.orm.places import Place, place_of
 from resilient_auth.orm.report import Level, ModelFinding
+from resilient_auth.orm.resolution import Miss
 
 _NAME = (
     "correct the name, or import the module that defines it: add its package to "
@@ -13,12 +16,22 @@ _NAME = (
 _PATH = "rename one of the classes, or write the full path in the string."
 _MAPPING = "correct the mapping that the message names."
 
+_WHY_A_MISS = (
+    "Why: the first query of any model fails by it, and so do all that follow until "
+    "the process is restarted."
+)
+_ELSEWHERE = (
+    "classes of two Bases do not know each other's names; give the class itself, as in "
+    "relationship(lambda: {0.__name__})."
+)
+
 #: What SQLAlchemy says → our code, and the cure; the last row fits everything.
 _FAILURES = (
     ("failed to locate a name", "unresolved_name", _NAME),
     ("Multiple classes found for path", "ambiguous_name", _PATH),
     ("", "mapper_failed", _MAPPING),
 )
+*_OF_NAMES, _ = (words for words, _, _ in _FAILURES)
 
 
 def of_conflict(conflict: Conflict, level: Level) -> ModelFinding:
@@ -75,6 +88,12 @@ def of_import(failure: ImportFailure) -> ModelFinding:
     )
 
 
+def is_of_names(error: Exception) -> bool:
+    """Say whether *error* tells of a string that names no class, or several."""
+    said = " ".join(str(error).split())
+    return any(words in said for words in _OF_NAMES)
+
+
 def of_failure(cls: type | None, error: Exception) -> ModelFinding:
     """Return the finding for a mapper that cannot be configured."""
     said = " ".join(str(error).split())
@@ -90,3 +109,46 @@ def of_failure(cls: type | None, error: Exception) -> ModelFinding:
         file=place.file,
         line=place.line,
     )
+
+
+def of_miss(miss: Miss) -> ModelFinding:
+    """Return the finding for a string that means no class, or several."""
+    found = [f"  {number}. {place_of(cls)}" for number, cls in enumerate(miss.found, 1)]
+    if found:
+        said = [f"{len(found)} classes are called so:", *found]
+        code, fix = "ambiguous_name", _PATH
+    elif miss.elsewhere:
+        places = [f"  {place_of(cls)}" for cls in miss.elsewhere]
+        said = ["only a class of another Base is called so:", *places]
+        code, fix = "unresolved_name", _ELSEWHERE.format(miss.elsewhere[0])
+    else:
+        said = ["no class that was imported is called so."]
+        meant = f"did you mean {miss.near!r}? " if miss.near else ""
+        code, fix = "unresolved_name", meant + _NAME
+    head, *below = said
+    lines = [
+        f"{miss.lookup.attribute} looks up {miss.lookup.name!r}, and {head}",
+        *below,
+        _WHY_A_MISS,
+        f"Fix: {fix}",
+    ]
+    return ModelFinding(
+        code=code,
+        level="error",
+        text="\n".join(lines),
+        file=miss.lookup.file,
+        line=miss.lookup.line,
+    )
+
+
+def of_cycle(modules: Sequence[str], level: Level) -> ModelFinding:
+    """Return the finding for *modules* that import each other in a circle."""
+    circle = " → ".join([*modules, modules[0]])
+    text = (
+        f"Modules import each other in a circle: {circle}.\n"
+        "Why: which of them is half done when another one needs it depends on who is "
+        "imported first.\n"
+        "Fix: name the class of a relationship as a string, and import it under "
+        "`if TYPE_CHECKING:` alone; or put what both need into a third module."
+    )
+    return ModelFinding(code="import_cycle", level=level, text=text)

@@ -22,23 +22,19 @@ For a third class of an allowed name SQLAlchemy does not ask; `check_models` see
 """
 
 import gc
-import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeGuard
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlalchemy.orm.exc import UnmappedClassError
 
 from resilient_auth.core import arguments
-from resilient_auth.errors import ConfigError, DuplicateModelWarning
-from resilient_auth.orm.conflicts import Conflict, conflict_between, is_allowed
-from resilient_auth.orm.definitions import Definition, definition_of
-from resilient_auth.orm.mappers import base_of, lookups_of
+from resilient_auth.orm.mappers import is_in_use
 from resilient_auth.orm.places import is_reachable
-
-OnDuplicate = Literal["error", "warn"]
+from resilient_auth.orm.record import Record
+from resilient_auth.orm.rules import OnDuplicate, Rules
 
 
 class GuardedNames(weakref.WeakValueDictionary[str, Any]):
@@ -49,16 +45,9 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
     share the names, and the guard.
     """
 
-    def __init__(self, *, on_duplicate: OnDuplicate, allow: frozenset[str]) -> None:
+    def __init__(self, rules: Rules) -> None:
         super().__init__()
-        self.on_duplicate = on_duplicate
-        self.allow = allow
-        #: Every conflict that was refused, also where the error was swallowed.
-        self.refused: dict[Conflict, None] = {}
-        #: The statement by which a class took its name, as it was seen then.
-        self.definitions: weakref.WeakKeyDictionary[type, Definition] = (
-            weakref.WeakKeyDictionary()
-        )
+        self.record = Record(rules)
         self._owner: weakref.ref[registry] | None = None
 
     def belong_to(self, owner: registry) -> None:
@@ -73,44 +62,12 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         old = self.get(name)
         if isinstance(value, type):
-            self._note(value, definition_of(value))
-        elif _is_in_use(old):
+            self.record.note(value)
+        elif is_in_use(old):
             new = _other_than(old, value)
-            defined = None if new is None else definition_of(new)
-            self._judge(old, new, defined)
-            self._note(new, defined)
+            self.record.note(new)
+            self.record.judge(old, new, self._classes())
         super().__setitem__(name, value)
-
-    def reaction(self, conflict: Conflict, *classes: type | None) -> str:
-        """Return ``refuse``, ``warn``, ``ignore`` or ``allow``: the kind's, or ours."""
-        reaction = conflict.reaction
-        if reaction != "ignore" and (
-            conflict.name in self.allow or is_allowed(*classes)
-        ):
-            return "allow"
-        if reaction == "refuse" and self.on_duplicate == "warn":
-            return "warn"
-        return reaction
-
-    def _note(self, cls: type | None, defined: Definition | None) -> None:
-        if cls is not None and defined is not None:
-            self.definitions[cls] = defined
-
-    def _judge(self, old: type, new: type | None, defined: Definition | None) -> None:
-        """Raise, warn or do nothing, as the kind of the conflict asks."""
-        conflict = conflict_between(
-            old,
-            new,
-            base=base_of(new or old),
-            lookups=lookups_of(old.__name__, self._classes()),
-            definitions=(self.definitions.get(old), defined),
-        )
-        reaction = self.reaction(conflict, old, new)
-        if reaction == "refuse":
-            self.refused[conflict] = None
-            raise conflict.error()
-        if reaction == "warn":
-            _warn(conflict)
 
     def _may_be_garbage(self, name: object) -> bool:
         """Say whether *name* is being defined again while nobody may hold the old."""
@@ -137,8 +94,9 @@ class GuardedRegistry(registry):
 
     A second class of a name raises `DuplicateModelError` where it is defined, before
     its table exists; nothing is left behind. ``on_duplicate="warn"`` lets it in with
-    a `DuplicateModelWarning`; *allow* lists names that may be shared. *metadata*,
-    *type_annotation_map* and what else `registry` takes are passed on.
+    a `DuplicateModelWarning`; ``"referenced"`` lets it in, and `check_models` refuses
+    it if some string looks the name up. *allow* lists names that may be shared.
+    *metadata*, *type_annotation_map* and what else `registry` takes are passed on.
 
     With SQLModel: ``class Model(SQLModel, registry=GuardedRegistry(metadata=
     SQLModel.metadata))``; the tables derive from ``Model``.
@@ -153,14 +111,10 @@ class GuardedRegistry(registry):
         type_annotation_map: Mapping[Any, Any] | None = None,
         **options: Any,
     ) -> None:
-        if on_duplicate not in ("error", "warn"):
-            raise ConfigError('on_duplicate is "error" or "warn".')
-        allowed = arguments.several("allow", allow)
-        for each in allowed:
-            arguments.text("A name in allow", each)
+        rules = Rules.checked(on_duplicate, allow)
         arguments.instance("metadata", metadata, sa.MetaData | None)
         arguments.instance("type_annotation_map", type_annotation_map, Mapping | None)
-        names = GuardedNames(on_duplicate=on_duplicate, allow=frozenset(allowed))
+        names = GuardedNames(rules)
         super().__init__(
             class_registry=names,
             metadata=metadata,
@@ -182,28 +136,9 @@ def _other_than(old: type, marker: Any) -> type | None:
         return None
 
 
-def _is_in_use(old: Any) -> TypeGuard[type]:
-    """Say whether *old* is a class that is mapped, or will be when it is prepared."""
-    return isinstance(old, type) and (
-        sa.inspect(old, raiseerr=False) is not None or "__table__" in vars(old)
-    )
-
-
 def _is_mapping_a_class(owner: registry) -> bool:
     try:
         frozenset(owner.mappers)
     except UnmappedClassError:
         return True
     return False
-
-
-def _warn(conflict: Conflict) -> None:
-    """Warn at the line that defines the newer class."""
-    place = conflict.places[-1]
-    warnings.warn_explicit(
-        str(conflict),
-        DuplicateModelWarning,
-        filename=place.file or place.where,
-        lineno=place.line or 1,
-        module=place.module,
-    )

@@ -1,12 +1,31 @@
 """What does a SQLAlchemy registry hold? Asked through public names alone."""
 
 from collections.abc import Iterable, Iterator
+from typing import TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Mapper, registry
 from sqlalchemy.orm.exc import UnmappedClassError
 
+from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError
+
+
+def target_of(base: object) -> registry | type:
+    """
+    Return the registry of *base* where it shows one, else *base*, which is a class.
+
+    Raises `ConfigError` for what can be no base.
+    """
+    owner = base if isinstance(base, registry) else getattr(base, "registry", None)
+    if isinstance(owner, registry):
+        return owner
+    if isinstance(base, type):
+        return base
+    raise ConfigError(
+        "This takes a declarative base, such as Base, SQLModel or db.Model, or a "
+        f"registry, not {arguments.described(base)}."
+    )
 
 
 def registry_of(base: object) -> registry:
@@ -16,16 +35,13 @@ def registry_of(base: object) -> registry:
     A base that shows no registry, such as SQLModel, is asked for its first mapped
     subclass. Raises `ConfigError` where there is none.
     """
-    if isinstance(base, registry):
-        return base
-    owner = getattr(base, "registry", None)
-    if isinstance(owner, registry):
-        return owner
-    if isinstance(base, type):
-        for mapper in _mappers_below(base):
-            return mapper.registry
+    target = target_of(base)
+    if isinstance(target, registry):
+        return target
+    for mapper in mappers_below(target):
+        return mapper.registry
     raise ConfigError(
-        f"{base!r} has no registry and no mapped class yet; pass the registry itself."
+        f"{target!r} has no registry and no mapped class yet; pass the registry itself."
     )
 
 
@@ -36,9 +52,16 @@ def mapped_classes(owner: registry) -> list[type]:
     except UnmappedClassError:
         # A class whose definition failed is still held by somebody, perhaps with the
         # exception. Its registry cannot list itself then.
-        mappers = [each for each in _mappers_below(object) if each.registry is owner]
+        mappers = [each for each in mappers_below(object) if each.registry is owner]
     classes = {mapper.class_ for mapper in mappers}
     return sorted(classes, key=lambda cls: (cls.__module__, cls.__qualname__))
+
+
+def is_in_use(cls: object) -> TypeGuard[type]:
+    """Say whether *cls* is a class that is mapped, or will be when it is prepared."""
+    return isinstance(cls, type) and (
+        sa.inspect(cls, raiseerr=False) is not None or "__table__" in vars(cls)
+    )
 
 
 def lookups_of(name: str, classes: Iterable[type]) -> tuple[str, ...]:
@@ -69,7 +92,7 @@ def _string_targets(cls: type) -> Iterator[tuple[str, str]]:
                 yield key, target
 
 
-def _mappers_below(top: type) -> Iterator[Mapper[object]]:
+def mappers_below(top: type) -> Iterator[Mapper[object]]:
     """Yield the mappers of *top* and of all its living subclasses, each once."""
     seen: set[type] = {top}
     waiting: list[type] = [top]

@@ -25,7 +25,15 @@ class ImportFailure:
     line: int | None
 
 
-def import_all(packages: Iterable[str]) -> list[ImportFailure]:
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The *modules* that were asked for, in that order, and what failed."""
+
+    modules: tuple[str, ...]
+    failures: tuple[ImportFailure, ...]
+
+
+def import_all(packages: Iterable[str]) -> Imported:
     """
     Import *packages* and all modules below them, in the order of their names.
 
@@ -35,20 +43,22 @@ def import_all(packages: Iterable[str]) -> list[ImportFailure]:
     names = arguments.several("packages", packages)
     for each in names:
         arguments.text("A name in packages", each)
+    modules: list[str] = []
     failures: list[ImportFailure] = []
     for package in names:
-        _import(package, failures)
-    return failures
+        _import(package, modules, failures)
+    return Imported(tuple(modules), tuple(failures))
 
 
-def _import(name: str, failures: list[ImportFailure]) -> None:
+def _import(name: str, modules: list[str], failures: list[ImportFailure]) -> None:
+    modules.append(name)
     try:
         module = importlib.import_module(name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - reported with the others
         failures.append(_failure(name, error))
         return
     for below in sorted(_modules_in(module)):
-        _import(below, failures)
+        _import(below, modules, failures)
 
 
 def _modules_in(package: ModuleType) -> Iterator[str]:
@@ -63,7 +73,9 @@ def _failure(name: str, error: BaseException) -> ImportFailure:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<") and frame.filename != __file__
     ]
-    last = frames[-1] if frames else None
+    # Of the modules that were being imported, the innermost; what it called is not it.
+    modules = [frame for frame in frames if frame.name == "<module>"]
+    last = next(reversed(modules or frames), None)
     return ImportFailure(
         module=name,
         error=type(error).__name__,

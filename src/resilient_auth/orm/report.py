@@ -16,8 +16,8 @@ class ModelFinding:
     One thing that `check_models` or `check_source` found.
 
     *code* is stable: ``duplicate_model``, ``double_import``; at start also
-    ``ambiguous_name``, ``unresolved_name``, ``mapper_failed``, ``import_failed``; in
-    source also ``extend_existing``, ``unreadable_source``.
+    ``ambiguous_name``, ``unresolved_name``, ``mapper_failed``, ``import_failed``,
+    ``import_cycle``; in source also ``extend_existing``, ``unreadable_source``.
     """
 
     code: str

@@ -1,22 +1,34 @@
 """Are the models of this process sound? Asked once at start, told with all faults."""
 
 import gc
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 
-from sqlalchemy.orm import registry
-
-from resilient_auth.orm.configuration import configure_all
-from resilient_auth.orm.conflicts import DOUBLE_IMPORT, Conflict, conflict_between
+from resilient_auth.orm.configuration import Failure, configure_all
+from resilient_auth.orm.conflicts import DOUBLE_IMPORT, Conflict
+from resilient_auth.orm.cycles import import_cycles
 from resilient_auth.orm.doubles import double_imports
-from resilient_auth.orm.findings import of_conflict, of_double, of_failure, of_import
-from resilient_auth.orm.guard import GuardedNames, GuardedRegistry
-from resilient_auth.orm.mappers import base_of, lookups_of, mapped_classes, registry_of
-from resilient_auth.orm.packages import ImportFailure, import_all
+from resilient_auth.orm.findings import (
+    is_of_names,
+    of_conflict,
+    of_cycle,
+    of_double,
+    of_failure,
+    of_import,
+    of_miss,
+)
+from resilient_auth.orm.lookups import lookups_in
+from resilient_auth.orm.mappers import mapped_classes, registry_of
+from resilient_auth.orm.observer import record_of
+from resilient_auth.orm.packages import Imported, import_all
+from resilient_auth.orm.record import Record
 from resilient_auth.orm.report import Level, ModelFinding, ModelReport, report_of
+from resilient_auth.orm.resolution import Miss, Resolution
 
 _LEVELS: dict[str, Level] = {"refuse": "error", "warn": "warning", "allow": "allowed"}
+_AMBIGUOUS = re.compile(r'classes found for path "(?:[\w.]+\.)?(\w+)"')
 
 
 def check_models(base: object, *, packages: Iterable[str] = ()) -> ModelReport:
@@ -24,73 +36,99 @@ def check_models(base: object, *, packages: Iterable[str] = ()) -> ModelReport:
     Import *packages* with all their modules, and report every fault of the models.
 
     Reported are: conflicts of class names, also those whose error was swallowed; one
-    file imported under two names; modules that cannot be imported; and mappers that
-    cannot be configured, above all for a string that names no class, or several. *base*
-    is the declarative base or its registry, guarded or not. Call it once before the
-    application serves; it configures the mappers of that registry.
+    file imported under two names; modules that cannot be imported, or import each other
+    in a circle; every string in a relationship that names no class, or several; and
+    what else keeps a mapper from being configured. *base* is the declarative base or
+    its registry, guarded or not. Call it once before the application serves; it
+    configures the mappers of that registry.
 
     Raises `ConfigError` when *base* has no registry.
     """
-    not_imported = import_all(packages)
+    imported = import_all(packages)
     gc.collect()  # what is garbage is no conflict
     owner = registry_of(base)
-    names = _names_of(owner)
+    record = record_of(owner)
     classes = mapped_classes(owner)
-    conflicts = [
-        *((each, "refuse") for each in names.refused),
-        *_living_conflicts(names, classes),
-    ]
+    failures = configure_all(owner)
+    misses = _misses(failures, Resolution(owner, classes))
+    conflicts = list(_conflicts(record, classes, _ambiguous(failures, misses)))
     findings = [
-        *_of_imports(not_imported, names),
-        *(
-            of_conflict(each, _LEVELS[then])
-            for each, then in conflicts
-            if then in _LEVELS
-        ),
+        *_of_imports(imported, record),
+        *(of_conflict(each, level) for each, level in conflicts),
         *_of_doubles(each for each, _ in conflicts),
-        *(of_failure(cls, error) for cls, error in configure_all(owner)),
+        *map(of_miss, misses),
+        *(of_failure(*each) for each in failures if not _is_told(each, misses)),
     ]
     return report_of(len(classes), findings)
 
 
-def _names_of(owner: registry) -> GuardedNames:
-    """Return the names of a guarded registry, and the strict rules for any other."""
-    if isinstance(owner, GuardedRegistry):
-        return owner.names
-    return GuardedNames(on_duplicate="error", allow=frozenset())
+def _conflicts(
+    record: Record, classes: Iterable[type], ambiguous: Collection[str]
+) -> Iterator[tuple[Conflict, Level]]:
+    """Yield what was refused, and each class whose name another took before it."""
+    for refused in record.refused:
+        yield refused, "error"
+    told = {(each.name, each.places) for each in record.refused}
+    for first, other in _namesakes(record, classes):
+        conflict = record.conflict(first, other, classes)
+        reaction = record.rules.reaction(conflict, first, other)
+        if reaction == "defer":
+            reaction = "refuse" if conflict.name in ambiguous else "allow"
+        if reaction in _LEVELS and (conflict.name, conflict.places) not in told:
+            yield conflict, _LEVELS[reaction]
 
 
-def _living_conflicts(
-    names: GuardedNames, classes: Iterable[type]
-) -> Iterator[tuple[Conflict, str]]:
-    """Yield each class whose name another took before, and what the rules say."""
-    seen = names.definitions
+def _namesakes(record: Record, classes: Iterable[type]) -> Iterator[tuple[type, type]]:
+    """Yield each class whose name another one has, that one first."""
 
     def order(cls: type) -> tuple[str, str, str, int]:
         """Return the name first; of one path, the earlier line is the older class."""
-        line = seen[cls].line if cls in seen else 0
+        defined = record.definitions.get(cls)
+        line = 0 if defined is None else defined.line
         return cls.__name__, cls.__module__, cls.__qualname__, line
 
-    classes = sorted(classes, key=order)
-    for name, group in groupby(classes, key=attrgetter("__name__")):
+    for _, group in groupby(sorted(classes, key=order), key=attrgetter("__name__")):
         first, *others = group
         for other in others:
-            conflict = conflict_between(
-                first,
-                other,
-                base=base_of(other),
-                lookups=lookups_of(name, classes),
-                definitions=(seen.get(first), seen.get(other)),
-            )
-            yield conflict, names.reaction(conflict, first, other)
+            yield first, other
 
 
-def _of_imports(
-    failures: Iterable[ImportFailure], names: GuardedNames
-) -> Iterator[ModelFinding]:
-    """Yield the failed imports, without those that the guard refused and recorded."""
-    recorded = {str(conflict) for conflict in names.refused}
-    return (of_import(each) for each in failures if each.text not in recorded)
+def _misses(failures: Iterable[Failure], names: Resolution) -> list[Miss]:
+    """Return the strings of the classes that failed by one, each once."""
+    lookups = [
+        lookup
+        for cls, error in failures
+        if cls is not None and is_of_names(error)
+        for lookup in lookups_in(cls)
+    ]
+    return names.misses(lookups)
+
+
+def _ambiguous(failures: Iterable[Failure], misses: Iterable[Miss]) -> frozenset[str]:
+    """Return the names that some string looks up, and several classes have."""
+    said = (_AMBIGUOUS.findall(str(error)) for _, error in failures)
+    read = ([cls.__name__ for cls in each.found] for each in misses)
+    return frozenset(name for names in (*said, *read) for name in names)
+
+
+def _is_told(failure: Failure, misses: Iterable[Miss]) -> bool:
+    """Say whether the strings that *misses* name are the reason of *failure*."""
+    cls, error = failure
+    if cls is None or not is_of_names(error):
+        return False
+    paths = [f"{each.__module__}.{each.__qualname__}." for each in cls.__mro__]
+    return any(miss.lookup.attribute.startswith(tuple(paths)) for miss in misses)
+
+
+def _of_imports(imported: Imported, record: Record) -> Iterator[ModelFinding]:
+    """Yield circles, and the failed imports without what the guard refused itself."""
+    failed = {each.module for each in imported.failures}
+    for circle in import_cycles(imported.modules):
+        yield of_cycle(circle, "warning" if failed.isdisjoint(circle) else "error")
+    recorded = {str(conflict) for conflict in record.refused}
+    for each in imported.failures:
+        if each.text not in recorded:
+            yield of_import(each)
 
 
 def _of_doubles(conflicts: Iterable[Conflict]) -> Iterator[ModelFinding]:

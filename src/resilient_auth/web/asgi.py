@@ -24,6 +24,7 @@ from resilient_auth.core.view import Answer, RequestView
 from resilient_auth.errors import AnswerError, Refused
 from resilient_auth.web.preflight import is_preflight, preflight
 from resilient_auth.web.refusals import Refusals
+from resilient_auth.web.start import RequiredAtStart
 from resilient_auth.web.wire import MAX_BODY
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -45,7 +46,11 @@ _OPEN = ("", "websocket.accept", "websocket.send")
 
 
 class Wrap:
-    """The wrap of one application; *probes* maps health paths to their answers."""
+    """
+    The wrap of one application.
+
+    *probes* maps health paths to their answers; *models* must be sound when it starts.
+    """
 
     def __init__(
         self,
@@ -53,16 +58,21 @@ class Wrap:
         site: Deployment,
         refusals: Refusals,
         probes: Mapping[str, Probe],
+        models: RequiredAtStart | None = None,
     ) -> None:
         self.app: App = app  # the name that every middleware gives it
         self._site = site
         self._refusals = refusals
         self._probes = probes
+        self._models = models
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
+            if scope["type"] == "lifespan" and self._models is not None:
+                await self._start(self._models, scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
             return
         # A wrap around this one, of an application that mounts ours, has chosen it.
         request_id = scope.get(_ID) or secrets.token_hex(8)
@@ -73,6 +83,24 @@ class Wrap:
             await serve(view_of(scope), scope, receive, send)
         finally:
             events.request_id.reset(token)
+
+    async def _start(
+        self, models: RequiredAtStart, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let the application start if *models* are sound; else the server ends."""
+        startup = await receive()
+        try:
+            models.require()
+        except Exception as error:  # noqa: BLE001 - raised, it would pass for "no lifespan"
+            said = str(error) or type(error).__name__
+            await send({"type": "lifespan.startup.failed", "message": said})
+            return
+        waiting = [startup]
+
+        async def again() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        await self.app(scope, again, send)
 
     async def _http(
         self, view: RequestView, scope: Scope, receive: Receive, send: Send

@@ -29,6 +29,7 @@ from resilient_auth.web.asgi import (
 )
 from resilient_auth.web.credentials import Authenticate
 from resilient_auth.web.endpoints import AsyncEndpoints
+from resilient_auth.web.start import RequiredAtStart, checked
 from resilient_auth.web.wire import needed_scopes
 
 
@@ -61,6 +62,7 @@ class AsgiAuth:
         throttle: LoginThrottle | None = None,
         messages: Messages | None = None,
         health: ServesProbes | None = None,
+        models: RequiredAtStart | None = None,
     ) -> None:
         self.endpoints: AsyncEndpoints = AsyncEndpoints(
             auth, site, authenticate, throttle, messages
@@ -70,6 +72,7 @@ class AsgiAuth:
         if health is not None:
             arguments.methods("health", health, "routes")
         self._probes = {} if health is None else dict(health.routes())
+        self._models = checked(models)
 
     def wrap(self, app: App, *, prefix: str = "/api/auth") -> App:
         """
@@ -114,7 +117,8 @@ class AsgiAuth:
 
     def around(self, app: App) -> App:
         """Return *app* inside the wrap; its own router mounts the endpoints."""
-        return Wrap(app, self._site, self.endpoints.refusals, self._probes)
+        refusals = self.endpoints.refusals
+        return Wrap(app, self._site, refusals, self._probes, self._models)
 
     async def answer(self, scope: Scope, receive: Receive, *, path: str) -> Answer:
         """Return the answer of the endpoint at *path* under the mount."""
@@ -146,6 +150,7 @@ class AsgiAdapter:
         throttle: LoginThrottle | None = None,
         messages: Messages | None = None,
         health: ServesProbes | None = None,
+        models: RequiredAtStart | None = None,
     ) -> None:
         self._web = AsgiAuth(
             auth,
@@ -154,6 +159,7 @@ class AsgiAdapter:
             throttle=throttle,
             messages=messages,
             health=health,
+            models=models,
         )
         self._site = site
 

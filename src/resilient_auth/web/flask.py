@@ -18,6 +18,7 @@ from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError
 from resilient_auth.web import installed
 from resilient_auth.web.credentials import PlainAuthenticate, is_async
+from resilient_auth.web.start import RequiredAtStart
 from resilient_auth.web.wire import needed_scopes
 from resilient_auth.web.wsgi import headers_of, respond
 from resilient_auth.web.wsgi_auth import WsgiAuth, below, require_prefix
@@ -55,6 +56,7 @@ class FlaskAuth:
         authenticate: PlainAuthenticate,
         throttle: LoginThrottle | None = None,
         messages: Messages | None = None,
+        models: RequiredAtStart | None = None,
         prefix: str = "/api/auth",
     ) -> None:
         require_prefix(prefix)
@@ -64,20 +66,26 @@ class FlaskAuth:
             authenticate=authenticate,
             throttle=throttle,
             messages=messages,
+            models=models,
         )
         self._prefix = prefix
         self._site = site
 
     def init_app(self, app: Flask) -> None:
-        """Put the endpoints and the wrap (id, errors, CORS) around *app*; once."""
+        """
+        Put the endpoints and the wrap (id, errors, CORS) around *app*; once.
+
+        Raises `ConfigError` the second time, and unless the *models* are sound.
+        """
         if _NAME in app.extensions:
             raise ConfigError("This application has a FlaskAuth already.")
+        wrapped = self._web.around(_Mounted(app, self._web, self._prefix))
         app.extensions[_NAME] = self
         app.register_error_handler(AnswerError, self._refused)
         if not _handles_crashes(app):
             app.register_error_handler(InternalServerError, self._crashed)
         got_request_exception.connect(self._tell_crash, app)
-        app.wsgi_app = self._web.around(_Mounted(app, self._web, self._prefix))  # type: ignore[assignment, method-assign]  # as Flask documents
+        app.wsgi_app = wrapped  # type: ignore[assignment, method-assign]  # as Flask documents
 
     def findings(self, app: Flask, *, public: Iterable[str] = ()) -> list[Finding]:
         """

@@ -16,6 +16,7 @@ from resilient_auth.core.messages import Messages
 from resilient_auth.core.view import Answer
 from resilient_auth.errors import AnswerError, ConfigError, Refused
 from resilient_auth.web.credentials import PlainAuthenticate
+from resilient_auth.web.start import RequiredAtStart, checked
 from resilient_auth.web.sync_endpoints import SyncEndpoints
 from resilient_auth.web.wire import needed_scopes
 from resilient_auth.web.wsgi import (
@@ -47,9 +48,11 @@ class WsgiAuth:
         authenticate: PlainAuthenticate,
         throttle: LoginThrottle | None = None,
         messages: Messages | None = None,
+        models: RequiredAtStart | None = None,
     ) -> None:
         self._endpoints = SyncEndpoints(auth, site, authenticate, throttle, messages)
         self._site = site
+        self._models = checked(models)
 
     def wrap(
         self, app: WSGIApplication, *, prefix: str = "/api/auth"
@@ -99,7 +102,13 @@ class WsgiAuth:
     # ------------------------------------------------------------------ for adapters
 
     def around(self, app: WSGIApplication) -> WSGIApplication:
-        """Return *app*, which mounts the endpoints itself, inside the wrap."""
+        """
+        Return *app*, which mounts the endpoints itself, inside the wrap.
+
+        Raises `ConfigError` unless the models are sound.
+        """
+        if self._models is not None:
+            self._models.require()
         return Wrap(app, self._site, self._endpoints.refusals)
 
     def answer(self, environ: WSGIEnvironment, *, path: str) -> Answer:

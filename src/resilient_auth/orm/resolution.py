@@ -1,0 +1,108 @@
+"""
+Which class does a string mean? None, one or several, as SQLAlchemy would look it up.
+
+A name means a class of the registry; with dots before it, the modules that hold the
+class, of which the first may be left out (``models.User``). It may also mean a table,
+its schema, or what SQLAlchemy itself calls so (``func``, ``foreign``).
+"""
+
+import builtins
+import sys
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import sqlalchemy as sa
+from sqlalchemy.orm import registry
+
+from resilient_auth.orm.lookups import Lookup
+from resilient_auth.orm.mappers import mappers_below
+from resilient_auth.orm.places import namespace_of
+
+_OF_SQLALCHEMY = frozenset({*dir(sa), *dir(builtins), "foreign", "remote"})
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """
+    A *lookup* that does not mean one class, but *found*: none or several.
+
+    *elsewhere* are classes of that name in other registries; *near* is the name of a
+    class that may have been meant.
+    """
+
+    lookup: Lookup
+    found: tuple[type, ...]
+    elsewhere: tuple[type, ...] = ()
+    near: str = ""
+
+
+class Resolution:
+    """The names of one registry with its mapped *classes*."""
+
+    def __init__(self, owner: registry, classes: Iterable[type]) -> None:
+        self._owner = owner
+        self._classes = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in classes}
+        self._by_name: dict[str, list[type]] = {}
+        for cls in classes:
+            self._by_name.setdefault(cls.__name__, []).append(cls)
+        tables = [
+            each
+            for cls in classes
+            for each in getattr(cls, "metadata", owner.metadata).tables.values()
+        ]
+        self._tables = {
+            part
+            for each in (*tables, *owner.metadata.tables.values())
+            for part in (each.name, each.schema)
+        }
+
+    def misses(self, lookups: Iterable[Lookup]) -> list[Miss]:
+        """Return those of *lookups* that mean no class, or several; each name once."""
+        missed = {(each.attribute, each.name): self._miss(each) for each in lookups}
+        return [each for each in missed.values() if each is not None]
+
+    def _miss(self, lookup: Lookup) -> Miss | None:
+        found = self._found(lookup.name)
+        if len(found) == 1 or (not found and self._is_no_class(lookup)):
+            return None
+        if found:
+            return Miss(lookup, tuple(found))
+        parts = lookup.name.split(".")
+        elsewhere = (
+            each.class_
+            for each in mappers_below(object)
+            if each.registry is not self._owner and each.class_.__name__ in parts
+        )
+        near = get_close_matches(parts[-1], self._by_name, n=1)
+        return Miss(lookup, (), tuple(elsewhere), "".join(near))
+
+    def _found(self, name: str) -> list[type]:
+        """Return the classes that *name*, or the part before its attributes, means."""
+        parts = name.split(".")
+        if parts[0] in self._by_name:
+            return self._by_name[parts[0]]
+        for number in range(2, len(parts) + 1):
+            end = ".".join(parts[:number])
+            found = [
+                cls
+                for path, cls in self._classes.items()
+                if path == end or path.endswith(f".{end}")
+            ]
+            if found:
+                return found
+        return []
+
+    def _is_no_class(self, lookup: Lookup) -> bool:
+        """Say whether the name is known to be something else."""
+        first = lookup.name.partition(".")[0]
+        if first in _OF_SQLALCHEMY or first in self._tables:
+            return True
+        module = lookup.attribute
+        while lookup.is_annotation and module:
+            module = module.rpartition(".")[0]
+            if module in sys.modules:
+                names = namespace_of(sys.modules[module])
+                return first in names or hasattr(typing, first)
+        return False
