@@ -4,6 +4,7 @@ import sys
 
 from tests.benchmarks import (
     llm,
+    orm,
     redis,
     stores,
     tokens,
@@ -18,6 +19,7 @@ TABLES = {
     "fastapi": web_fastapi,
     "flask": web_flask,
     "llm": llm,
+    "orm": orm,
     "stores": stores,
     "redis": redis,
 }

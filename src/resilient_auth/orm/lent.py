@@ -12,7 +12,7 @@ asked before, and only if the last statement failed.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -59,6 +59,7 @@ class Lent:
         self._over = False
         self._unanswered: Connection | None = None
         self._misuse: ConfigError | None = None
+        self._in_two_phases = session.twophase
         event.listen(session, "after_transaction_create", self._on_create)
         event.listen(session, "after_begin", self._on_begin)
         self._root = session.begin()
@@ -85,7 +86,7 @@ class Lent:
         # The session's own connections are gone; one that was the user's is not.
         for connection in self._connections:
             if not connection.closed:
-                for name, listener in self._listeners():
+                for name, listener in self._listeners(connection):
                     event.remove(connection, name, listener)
 
     def _settle(self, session: Session) -> None:
@@ -100,7 +101,7 @@ class Lent:
             raise _passed_over()
         session.flush()
         connection = self._unanswered
-        if connection is not None and connection.dialect.name == "postgresql":
+        if connection is not None:
             try:
                 connection.exec_driver_sql("SELECT 1")
             except exc.DBAPIError as error:
@@ -108,13 +109,14 @@ class Lent:
                     raise
                 raise _passed_over() from None
 
-    def _listeners(self) -> tuple[tuple[str, Callable[..., None]], ...]:
-        return (
-            ("commit", self._on_commit),
-            ("commit_twophase", self._on_commit),
-            ("before_cursor_execute", self._on_ask),
-            ("after_cursor_execute", self._on_answer),
-        )
+    def _listeners(
+        self, connection: Connection
+    ) -> Iterator[tuple[str, Callable[..., None]]]:
+        """Yield what is to be heard of *connection*; each costs microseconds."""
+        yield "commit_twophase" if self._in_two_phases else "commit", self._on_commit
+        if connection.dialect.name == "postgresql":
+            yield "before_cursor_execute", self._on_ask
+            yield "after_cursor_execute", self._on_answer
 
     def _on_create(self, session: Session, _: object) -> None:
         """Refuse a transaction after the end."""
@@ -136,7 +138,7 @@ class Lent:
                 "engine with another isolation_level."
             )
         self._connections.append(connection)
-        for name, listener in self._listeners():
+        for name, listener in self._listeners(connection):
             event.listen(connection, name, listener)
 
     def _on_commit(self, connection: Connection, *_: Any) -> None:
