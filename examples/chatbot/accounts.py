@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from resilient_auth import Identity, PasswordHasher, Refused
+from resilient_auth import Identity, PasswordHasher, Refused, arun_in_transaction
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,31}")
 
@@ -36,9 +36,12 @@ class Accounts:
         if not isinstance(password, str) or not 8 <= len(password) <= 256:
             raise _invalid("A password is 8 to 256 characters.")
         hashed = await self._hasher.ahash(password)
+
+        async def add(session: AsyncSession) -> None:
+            session.add(User(name=name, password_hash=hashed))
+
         try:
-            async with self._sessions.begin() as session:
-                session.add(User(name=name, password_hash=hashed))
+            await arun_in_transaction(self._sessions, add)
         except IntegrityError:
             raise _invalid("This name is taken.") from None
 

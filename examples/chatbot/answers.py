@@ -8,11 +8,9 @@ came is stored every second, so that not even a killed server forgets a half ans
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from examples.chatbot.conversations import Conversations, Question
-from examples.chatbot.database import outages_are_503
 from examples.chatbot.excuses import excuse, provenance
 from examples.chatbot.feed import Feed
 from examples.chatbot.llm import SAID, ChatModels, Piece
@@ -171,17 +169,19 @@ class Answers:
 
     async def _keep(self, question: Question, answer: Answer) -> None:
         """Store how it ended, also through an outage of some seconds."""
-        for _ in range(1 if self._closing else _TRIES):
-            if await self._store(question, answer):
-                return
-            await asyncio.sleep(_STORE_EVERY)
-        self._feed.note("answer_not_stored")
+        attempts = 1 if self._closing else _TRIES
+        if not await self._store(question, answer, attempts=attempts):
+            self._feed.note("answer_not_stored")
 
-    async def _store(self, question: Question, answer: Answer) -> bool:
+    async def _store(
+        self, question: Question, answer: Answer, *, attempts: int = 1
+    ) -> bool:
         """Store what came so far; say whether the database took it."""
         status = STREAMING if answer.end is None else answer.end.status
-        with suppress(Unavailable):
-            async with outages_are_503():
-                await self._conversations.write_answer(question, answer.text, status)
-            return True
-        return False
+        try:
+            await self._conversations.write_answer(
+                question, answer.text, status, attempts=attempts
+            )
+        except Unavailable:
+            return False
+        return True

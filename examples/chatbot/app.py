@@ -11,7 +11,7 @@ from examples.chatbot.answers import Answers
 from examples.chatbot.bodies import read_object
 from examples.chatbot.chat import ChatEndpoints
 from examples.chatbot.conversations import Conversations
-from examples.chatbot.database import create_tables, open_engine, outages_are_503
+from examples.chatbot.database import create_tables, open_engine
 from examples.chatbot.feed import Feed
 from examples.chatbot.keys import load_ring
 from examples.chatbot.llm import ChatModels
@@ -36,10 +36,10 @@ from resilient_auth import (
     Deployment,
     Health,
     KeyCheck,
+    ModelCheck,
     SqlCheck,
     StarletteAuth,
     TokenPolicy,
-    check_models,
 )
 
 _ACCESS_TTL = 120  # seconds: so short that you see it run out
@@ -56,7 +56,8 @@ class Demo:
 @asynccontextmanager
 async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
     """Yield the demo that is served at *address*; nothing of it is left afterwards."""
-    check_models(Base, packages=["examples.chatbot.models"]).raise_if_errors()
+    sound = ModelCheck(Base, packages=["examples.chatbot.models"])
+    sound.require()
     ring = load_ring(settings.data)
     async with AsyncExitStack() as closing:
         engine = open_engine(settings.database_url)
@@ -65,11 +66,12 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
         store = AsyncSQLAlchemyStore(engine)
         await create_tables(engine)
         await store.create_schema()
-        conversations, accounts = Conversations(rows), Accounts(rows)
+        feed = Feed()
+        conversations = Conversations(rows, listeners=[feed])
+        accounts = Accounts(rows)
         await conversations.close_unfinished()
         await accounts.ensure(DEMO_USER, DEMO_PASSWORD)
 
-        feed = Feed()
         stranger = open_engine(settings.database_url)
         closing.push_async_callback(stranger.dispose)
         outage = Outage(stranger, feed)
@@ -84,7 +86,7 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
         site = Deployment.insecure_localhost(address)
         breakers = [BreakerCheck(each, name=each.name) for each in models.guards]
         key = KeyCheck(client.models.list)
-        health = Health([SqlCheck(engine), key, *breakers])
+        health = Health([sound, SqlCheck(engine), key, *breakers])
         web = StarletteAuth(
             auth, site, authenticate=accounts.authenticate, health=health
         )
@@ -134,8 +136,7 @@ def _sign_up(accounts: Accounts) -> Callable[[Request], Awaitable[Response]]:
 
     async def sign_up(request: Request) -> Response:
         said = await read_object(request)
-        async with outages_are_503():
-            await accounts.sign_up(said.get("username"), said.get("password"))
+        await accounts.sign_up(said.get("username"), said.get("password"))
         return Response(status_code=201)
 
     return sign_up

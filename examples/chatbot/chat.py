@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Mapping
 from examples.chatbot.answers import Answer, Answers
 from examples.chatbot.bodies import read_object
 from examples.chatbot.conversations import Conversations
-from examples.chatbot.database import outages_are_503
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -45,14 +44,13 @@ class ChatEndpoints:
         """Store what was said, then stream the answer; what was stored stays."""
         who = await self._web.principal(request)
         said = await read_object(request)
-        async with outages_are_503():
-            question = await self._conversations.say(
-                who.subject,
-                _checked_id(said, "conversation"),
-                key=_checked_id(said, "key"),
-                text=_checked_text(said),
-            )
-            answer = await self._answers.answer(question)
+        question = await self._conversations.say(
+            who.subject,
+            _checked_id(said, "conversation"),
+            key=_checked_id(said, "key"),
+            text=_checked_text(said),
+        )
+        answer = await self._answers.answer(question)
         return StreamingResponse(
             _events(answer),
             media_type="text/event-stream",
@@ -61,16 +59,14 @@ class ChatEndpoints:
 
     async def _list(self, request: Request) -> Response:
         who = await self._web.principal(request)
-        async with outages_are_503():
-            found = await self._conversations.of(who.subject)
+        found = await self._conversations.of(who.subject)
         return _private({"conversations": found})
 
     async def _read(self, request: Request) -> Response:
         who = await self._web.principal(request)
-        async with outages_are_503():
-            found = await self._conversations.read(
-                who.subject, _checked_id(request.path_params, "id")
-            )
+        found = await self._conversations.read(
+            who.subject, _checked_id(request.path_params, "id")
+        )
         return _private(found)
 
 

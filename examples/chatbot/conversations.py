@@ -5,8 +5,9 @@ The page chooses the ids of conversations and the keys of messages, so that what
 sent again, after a refresh, a login or a lost connection, is stored once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from examples.chatbot.models import (
     COMPLETE,
@@ -21,7 +22,10 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from resilient_auth import Refused
+from resilient_auth import Refused, arun_in_transaction
+from resilient_auth.events import Listener
+
+R = TypeVar("R")
 
 _REMEMBERED = 20  # messages that the model is shown
 _TITLE = 60
@@ -38,10 +42,21 @@ class Question:
 
 
 class Conversations:
-    """The verbs; every one of them is told whose conversation it must be."""
+    """
+    The verbs; every one of them is told whose conversation it must be.
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+    Each is a transaction that is run again when the database restarts under it, and
+    raises `Unavailable` when that does not help.
+    """
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        *,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
         self._sessions = sessions
+        self._listeners = listeners
 
     async def of(self, subject: str) -> list[dict[str, object]]:
         """Return the conversations of *subject*, the last used first."""
@@ -54,17 +69,25 @@ class Conversations:
             .group_by(Conversation.id, Conversation.title)
             .order_by(last.desc())
         )
-        async with self._sessions() as session:
+
+        async def find(session: AsyncSession) -> list[dict[str, object]]:
             found = await session.execute(asked)
             return [{"id": row.id, "title": row.title} for row in found]
 
+        return await self._run(find)
+
     async def read(self, subject: str, conversation_id: str) -> dict[str, object]:
         """Return one conversation with its messages; `Refused` ``not_found``."""
-        async with self._sessions() as session:
+
+        async def find(
+            session: AsyncSession,
+        ) -> tuple[Conversation, Sequence[Message]]:
             found = await _owned(session, subject, conversation_id)
             if found is None:
                 raise Refused("not_found")
-            rows = await _messages(session, conversation_id)
+            return found, await _messages(session, conversation_id)
+
+        found, rows = await self._run(find)
         said = [
             {"key": row.key, "role": row.role, "text": row.text, "status": row.status}
             for row in rows
@@ -77,13 +100,11 @@ class Conversations:
         """Store what *subject* says; said again with the same *key*, it is there."""
         for lost in range(_CONSTRAINTS + 1):
             try:
-                await self._store_question(subject, conversation_id, key, text)
+                rows = await self._store_question(subject, conversation_id, key, text)
                 break
             except IntegrityError:  # another request was faster: look again
                 if lost == _CONSTRAINTS:
                     raise
-        async with self._sessions() as session:
-            rows = await _messages(session, conversation_id)
         asked = next(row for row in rows if row.key == key and row.role == "user")
         return Question(
             conversation_id=conversation_id,
@@ -94,13 +115,19 @@ class Conversations:
     async def answer_to(self, question: Question) -> tuple[str, str] | None:
         """Return text and status of the answer to *question*, None if there is none."""
         asked = select(Message.text, Message.status).where(*_is_answer(question))
-        async with self._sessions() as session:
-            row = (await session.execute(asked)).one_or_none()
-        return None if row is None else (row.text, row.status)
 
-    async def write_answer(self, question: Question, text: str, status: str) -> None:
+        async def find(session: AsyncSession) -> tuple[str, str] | None:
+            row = (await session.execute(asked)).one_or_none()
+            return None if row is None else (row.text, row.status)
+
+        return await self._run(find)
+
+    async def write_answer(
+        self, question: Question, text: str, status: str, *, attempts: int = 3
+    ) -> None:
         """Store the answer to *question* as far as it is known, in place of before."""
-        async with self._sessions.begin() as session:
+
+        async def write(session: AsyncSession) -> None:
             row = await session.scalar(select(Message).where(*_is_answer(question)))
             if row is None:
                 row = Message(
@@ -111,19 +138,35 @@ class Conversations:
                 session.add(row)
             row.text, row.status = text, status
 
+        await self._run(write, attempts=attempts)
+
     async def close_unfinished(self) -> None:
         """Mark the answers that a stopped server left behind as interrupted."""
-        async with self._sessions.begin() as session:
-            await session.execute(
-                update(Message)
-                .where(Message.status == STREAMING)
-                .values(status=INTERRUPTED)
-            )
+        left = update(Message).where(Message.status == STREAMING)
+
+        async def close(session: AsyncSession) -> None:
+            await session.execute(left.values(status=INTERRUPTED))
+
+        await self._run(close)
+
+    async def _run(
+        self, work: Callable[[AsyncSession], Awaitable[R]], *, attempts: int = 3
+    ) -> R:
+        """Run *work*; done twice it is done once, since the page chose the keys."""
+        return await arun_in_transaction(
+            self._sessions,
+            work,
+            attempts=attempts,
+            idempotent=True,
+            listeners=self._listeners,
+        )
 
     async def _store_question(
         self, subject: str, conversation_id: str, key: str, text: str
-    ) -> None:
-        async with self._sessions.begin() as session:
+    ) -> Sequence[Message]:
+        """Store it, unless it is there, and return all of the conversation."""
+
+        async def store(session: AsyncSession) -> Sequence[Message]:
             if await _owned(session, subject, conversation_id) is None:
                 session.add(await _opened(session, subject, conversation_id, text))
                 await session.flush()
@@ -143,6 +186,9 @@ class Conversations:
                         text=text,
                     )
                 )
+            return await _messages(session, conversation_id)
+
+        return await self._run(store)
 
 
 async def _owned(

@@ -107,6 +107,11 @@ _LINES: Mapping[str, Line] = {
         "The stream of {key} stopped after {items} pieces, without its end marker.",
         "What came is kept and marked as interrupted; nobody calls it complete.",
     ),
+    "transaction_retried": Line(
+        "warn",
+        "A transaction failed at try {attempt}: {reason}.",
+        "Nothing of it was saved; it runs again in {wait:.1f} s, from its beginning.",
+    ),
     "answer_degraded": Line(
         "warn",
         "The chatbot said itself that no model can answer.",

@@ -19,8 +19,10 @@ from resilient_auth import (
     Key,
     KeyRing,
     Messages,
+    ModelCheck,
     SqlCheck,
     TokenPolicy,
+    engine_settings,
 )
 
 #: For who asks with ``Accept-Language: de``; all else is told in English.
@@ -58,7 +60,10 @@ class Settings:
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the application; its tables are made when it starts."""
-    engine = create_async_engine(settings.database)
+    engine = create_async_engine(
+        settings.database, **engine_settings(settings.database)
+    )
+    models = ModelCheck(Base, packages=["examples.fastapi_api"])
     rows = async_sessionmaker(engine, expire_on_commit=False)
     store, users = AsyncSQLAlchemyStore(engine), Users(rows)
     auth = AsyncAuth(
@@ -69,7 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
         Deployment.insecure_localhost(settings.address),
         authenticate=users.check,
         messages=GERMAN,
-        health=Health([SqlCheck(engine)]),
+        health=Health([models, SqlCheck(engine)]),
+        models=models,
     )
 
     @asynccontextmanager

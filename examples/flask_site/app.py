@@ -15,9 +15,11 @@ from resilient_auth import (
     FlaskAuth,
     Key,
     KeyRing,
+    ModelCheck,
     Refused,
     SQLAlchemyStore,
     TokenPolicy,
+    engine_settings,
 )
 
 
@@ -44,7 +46,7 @@ class Settings:
 
 def create_app(settings: Settings) -> Flask:
     """Return the application; its tables are made, and ann may log in."""
-    engine = create_engine(settings.database)
+    engine = create_engine(settings.database, **engine_settings(settings.database))
     rows = sessionmaker(engine, expire_on_commit=False)
     store = SQLAlchemyStore(engine)
     Base.metadata.create_all(engine)
@@ -57,6 +59,7 @@ def create_app(settings: Settings) -> Flask:
         Auth(_ring(), policy, store=store),
         Deployment.insecure_localhost(settings.address),
         authenticate=users.check,
+        models=ModelCheck(Base, packages=["examples.flask_site"]),
     )
     app = Flask(__name__)
     web.init_app(app)

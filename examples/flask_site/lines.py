@@ -3,7 +3,7 @@
 from sqlalchemy import String, delete, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
-from resilient_auth import GuardedRegistry
+from resilient_auth import GuardedRegistry, run_in_transaction
 
 
 class Base(DeclarativeBase):
@@ -36,8 +36,11 @@ class Lines:
 
     def add(self, author: str, text: str) -> None:
         """Keep what *author* wrote."""
-        with self._rows.begin() as session:
+
+        def write(session: Session) -> None:
             session.add(Line(author=author, text=text))
+
+        run_in_transaction(self._rows, write)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from resilient_auth.ops.llm import KeyCheck as KeyCheck
     from resilient_auth.ops.sql import SqlCheck as SqlCheck
     from resilient_auth.orm.check import ModelCheck as ModelCheck
+    from resilient_auth.orm.engine import EngineSettings as EngineSettings
+    from resilient_auth.orm.engine import engine_settings as engine_settings
     from resilient_auth.orm.guard import GuardedRegistry as GuardedRegistry
     from resilient_auth.orm.observer import guard_models as guard_models
     from resilient_auth.orm.report import ModelReport as ModelReport
@@ -148,6 +150,7 @@ _HOMES = {
     "Deployment": "core.deployment",
     "DuplicateModelError": "errors",
     "DuplicateModelWarning": "errors",
+    "EngineSettings": "orm.engine",
     "FastAPIAuth": "web.fastapi",
     "Fetch": "auth.fetch",
     "Fetched": "auth.fetch",
@@ -209,6 +212,7 @@ _HOMES = {
     "check_models": "orm.startup",
     "check_source": "orm.static",
     "classify": "resilience.verdict",
+    "engine_settings": "orm.engine",
     "guard_models": "orm.observer",
     "predict": "core.predict",
     "read_cookies": "core.cookies",
@@ -261,6 +265,7 @@ __all__ = [
     "Deployment",
     "DuplicateModelError",
     "DuplicateModelWarning",
+    "EngineSettings",
     "FastAPIAuth",
     "Fetch",
     "Fetched",
@@ -322,6 +327,7 @@ __all__ = [
     "check_models",
     "check_source",
     "classify",
+    "engine_settings",
     "guard_models",
     "predict",
     "read_cookies",

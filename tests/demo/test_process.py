@@ -17,7 +17,10 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+import sqlalchemy as sa
 from examples.chatbot import program
+
+from tests.stores.victims import PostgreSQL
 
 ROOT = Path(__file__).parent.parent.parent
 DEMO_USER = {"username": "demo", "password": "correct horse battery"}
@@ -491,3 +494,51 @@ class TestRestart:
         assert "interrupted" == stored[1]["status"]
         assert "complete" == again["status"]
         assert len(messages(page, demo)) == 2
+
+
+@pytest.fixture(scope="module")
+def killable(postgres_folder: Path) -> Iterator[PostgreSQL]:
+    """Start a PostgreSQL that is killed under the demo."""
+    server = PostgreSQL(postgres_folder / "demo")
+    yield server
+    server.end()
+
+
+class TestDatabase:
+    """A database that goes, and comes back, under a chat."""
+
+    def test_a_database_that_is_killed_under_an_answer(
+        self, demo: Program, page: httpx2.Client, killable: PostgreSQL
+    ) -> None:
+        """The answer goes on, nobody is logged out, and all is stored, once."""
+        url = sa.make_url(killable.address).set(drivername="postgresql+asyncpg")
+        demo.start(
+            DEMO_PACE="0.02",
+            DEMO_DATABASE_URL=url.render_as_string(hide_password=False),
+        )
+        log_in(page, demo)
+        first = {"conversation": "c" * 8, "key": "key-0001", "text": "a long answer"}
+        second = {**first, "key": "key-0002", "text": "hello"}
+        with page.stream("POST", f"{demo.address}/api/chat", json=first) as answer:
+            lines = answer.iter_lines()
+            next(line for line in lines if "delta" in line)
+            killable.kill()
+            verified = page.get(f"{demo.address}/api/auth/verify")
+            refused = page.post(f"{demo.address}/api/chat", json=second)
+            rest = list(lines)  # to its end, while nothing can be stored
+        killable.start()
+        again = say(page, demo, "hello", "key-0002")
+
+        assert 204 == verified.status_code
+        assert (503, "store_unavailable") == (
+            refused.status_code,
+            refused.json()["code"],
+        )
+        assert "event: done" in rest
+        assert "complete" == again["status"]
+        while (
+            len(stored := messages(page, demo)) < 4 or stored[1]["status"] != "complete"
+        ):
+            pass  # what could not be stored is tried again, at most for some seconds
+        assert ["complete"] * 4 == [each["status"] for each in stored]
+        assert "transaction_retried" in {each["name"] for each in events(page, demo)}

@@ -10,8 +10,8 @@ table, name and mapper exist, and stay. So what is refused here is refused for t
 of the process, and the error says so. `GuardedRegistry` refuses before; where it
 guards, this does not.
 
-SQLAlchemy's own "Table is already defined" comes earlier still, and hides a second class
-on the same table from this event. `check_models` finds it by its consequences.
+SQLAlchemy's own "Table is already defined" comes earlier still, and hides a second
+class on the same table from this event. `check_models` finds it by its consequences.
 
 One listener serves all guards. What it knows is kept by registry and goes with it; the
 classes are held weakly.
@@ -68,7 +68,7 @@ def guard_models(
 
 
 def record_of(owner: registry) -> Record:
-    """Return what the guard of *owner* has seen, or strict rules where there is none."""
+    """Return what the guard of *owner* saw, or strict rules where there is none."""
     if isinstance(owner, GuardedRegistry):
         return owner.names.record
     observed = _OBSERVER.observed.get(owner)

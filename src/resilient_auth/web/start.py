@@ -1,4 +1,4 @@
-"""What must be true before an application serves? Asked by each adapter at its start."""
+"""What must be true before an application serves? Each adapter asks at its start."""
 
 from typing import Protocol
 
