@@ -1,21 +1,25 @@
 """
-What does a second ``User`` do at start? Both ways, in a process of its own.
+What does a second ``User`` do? Three ways, in a process of its own.
 
-Printed as JSON: what `GuardedRegistry` says when the class is defined, and what plain
+Printed as JSON: what `GuardedRegistry` says when the class is defined; what an
+application with a plain base says at its start, which it then refuses; and what plain
 SQLAlchemy says at the first query, long after the start.
 """
 
 import json
 
 from examples.chatbot import models
-from sqlalchemy import ForeignKey, select
+from examples.duplicate_models import imported  # noqa: F401 - that is the mistake
+from examples.duplicate_models.app import models as unsound
+from examples.duplicate_models.models import Message
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
-from resilient_auth import DuplicateModelError
+from resilient_auth import ConfigError, DuplicateModelError
 
 
-def with_the_guard() -> str:
+def at_definition() -> str:
     """Define a second ``User`` on the demo's own base; return what it says."""
     try:
 
@@ -28,26 +32,17 @@ def with_the_guard() -> str:
     return ""
 
 
-def without_it() -> str:
-    """Do the same on a plain base; return what its first query says."""
+def at_start() -> str:
+    """Start the application of `examples.duplicate_models`; return what it says."""
+    try:
+        unsound.require()
+    except ConfigError as error:
+        return str(error)
+    return ""
 
-    class Base(DeclarativeBase):
-        pass
 
-    class Message(Base):
-        __tablename__ = "messages"
-        id: Mapped[int] = mapped_column(primary_key=True)
-        user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-        user = relationship("User")
-
-    for module, table in (("app.models", "users"), ("app.legacy", "imported_users")):
-        said = {
-            "__module__": module,
-            "__tablename__": table,
-            "id": mapped_column(primary_key=True),
-            "__annotations__": {"id": Mapped[int]},
-        }
-        type("User", (Base,), said)
+def at_the_first_query() -> str:
+    """Ask for its messages all the same; return what SQLAlchemy says."""
     try:
         select(Message).compile()
     except SQLAlchemyError as error:
@@ -56,4 +51,6 @@ def without_it() -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"guarded": with_the_guard(), "plain": without_it()}))
+    plain = at_the_first_query()  # before the start has asked, as if it never did
+    said = {"guarded": at_definition(), "start": at_start(), "plain": plain}
+    print(json.dumps(said))

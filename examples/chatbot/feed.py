@@ -139,7 +139,7 @@ _LINES: Mapping[str, Line] = {
     "you_duplicated_user": Line(
         "you",
         "You defined a second class User, in a process of its own.",
-        "The guarded registry refused it when it was defined.",
+        "The guarded registry refused it when it was defined; a plain base, at start.",
     ),
 }
 

@@ -220,7 +220,9 @@ def test_a_duplicate_model_is_refused_with_both_places(
     log_in(tab)
     tab.click(by("break-duplicate"))
     tab.wait_for_text(by("duplicate-result"), "models.py")
-    tab.wait_for_text(by("duplicate-result"), "duplicate_user.py")
+    tab.wait_for_text(by("duplicate-guarded"), "duplicate_user.py")
+    tab.wait_for_text(by("duplicate-start"), "ambiguous_name")
+    tab.wait_for_text(by("duplicate-plain"), "Multiple classes found for path")
 
     assert unexpected(tab) == []
 

@@ -235,6 +235,13 @@ def test_queries_do_not_meet_it(modules: Modules) -> None:
     assert [] == heard
 
 
+def test_a_base_that_refuses_earlier_is_left_to_it(modules: Modules) -> None:
+    """Two guards with two settings would leave it open which one counts."""
+    base = modules.load("guarded", GUARDED).Base
+    with pytest.raises(ConfigError, match="GuardedRegistry"):
+        guard_models(base, on_duplicate="warn")
+
+
 @pytest.mark.parametrize("given", ["Base", 5, object(), ModuleType("models")])
 def test_what_is_no_base_is_refused(given: object) -> None:
     """The mistake is told where it was made."""

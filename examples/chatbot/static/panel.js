@@ -82,10 +82,12 @@ for (const button of $("llm-modes").children) {
 on($("database"), () => post("database"));
 
 on($("duplicate"), async () => {
-  const { guarded, plain } = await post("duplicate");
+  const { guarded, start, plain } = await post("duplicate");
   $("duplicate-result").replaceChildren(
     make("h4", {}, "With the guard, when the class is defined"),
     make("pre", { "data-testid": "duplicate-guarded", "tabIndex": 0 }, guarded),
+    make("h4", {}, "On a plain base, when the application starts: it refuses to"),
+    make("pre", { "data-testid": "duplicate-start", "tabIndex": 0 }, start),
     make("h4", {}, "SQLAlchemy alone, at the first query"),
     make("pre", { "data-testid": "duplicate-plain", "tabIndex": 0 }, plain),
   );

@@ -23,7 +23,7 @@ the name up, often while it serves a request for another model, and remembers th
 failure until the process ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from resilient_auth.errors import DuplicateModelError
@@ -85,6 +85,11 @@ class Conflict:
     def places(self) -> tuple[Place, ...]:
         """Return where the classes are, the older first."""
         return (self.first,) if self.second is None else (self.first, self.second)
+
+    @property
+    def key(self) -> Hashable:
+        """Return what is equal for two that are one conflict, seen twice."""
+        return self.name, self.places
 
     @property
     def reaction(self) -> str:

@@ -122,7 +122,7 @@ def of_miss(miss: Miss) -> ModelFinding:
         said = ["only a class of another Base is called so:", *places]
         code, fix = "unresolved_name", _ELSEWHERE.format(miss.elsewhere[0])
     else:
-        said = ["no class that was imported is called so."]
+        said = ["no class and no table that was imported is called so."]
         meant = f"did you mean {miss.near!r}? " if miss.near else ""
         code, fix = "unresolved_name", meant + _NAME
     head, *below = said

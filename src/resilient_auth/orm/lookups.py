@@ -9,8 +9,9 @@ quotes. With ``from __future__ import annotations`` every annotation is in quote
 
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from resilient_auth.orm.places import namespace_of, real_file
@@ -40,19 +41,23 @@ class Lookup:
     is_annotation: bool
 
 
-def lookups_in(cls: type) -> list[Lookup]:
-    """Return what *cls*, and the classes it derives from, look up as strings."""
+def lookups_in(classes: Iterable[type]) -> list[Lookup]:
+    """Return what *classes*, and those they derive from, look up as strings."""
+    read = cache(_parsed)
+    related = dict.fromkeys(each for cls in classes for each in cls.__mro__)
     return [
         found
-        for each in cls.__mro__
-        if not each.__module__.startswith(("sqlalchemy.", "builtins"))
-        for found in _read(each)
+        for cls in related
+        if not cls.__module__.startswith(("sqlalchemy.", "builtins"))
+        for found in _lookups_of(cls, read)
     ]
 
 
-def _read(cls: type) -> Iterator[Lookup]:
+def _lookups_of(
+    cls: type, read: Callable[[str], ast.Module | None]
+) -> Iterator[Lookup]:
     file = real_file(namespace_of(sys.modules.get(cls.__module__)))
-    tree = None if file is None else _parsed(file)
+    tree = None if file is None else read(file)
     if file is None or tree is None:
         return
     is_quoted = any(

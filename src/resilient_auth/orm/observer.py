@@ -120,6 +120,11 @@ class _Observer:
 
     def guard(self, target: type | registry | None, rules: Rules) -> None:
         """Guard *target*, None for all; judge what it has, in the order of modules."""
+        if isinstance(target, GuardedRegistry):
+            raise ConfigError(
+                "This base has a GuardedRegistry, which refuses earlier and heals; its "
+                "settings are GuardedRegistry(on_duplicate=…, allow=…)."
+            )
         known = self._rules_for_all if target is None else self._rules.get(target)
         if known is not None and known != rules:
             raise ConfigError(

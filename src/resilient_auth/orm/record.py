@@ -6,7 +6,7 @@ Applications swallow errors of imports, so that what was refused is told again a
 
 import warnings
 import weakref
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from resilient_auth.errors import DuplicateModelWarning
 from resilient_auth.orm.conflicts import Conflict, conflict_between
@@ -29,7 +29,7 @@ class Record:
         self.rules = rules
         self.guard = guard
         #: Every conflict that was refused, also where the error was swallowed.
-        self.refused: dict[Conflict, None] = {}
+        self.refused: dict[Hashable, Conflict] = {}
         #: The statement by which a class took its name, as it was seen then.
         self.definitions: weakref.WeakKeyDictionary[type, Definition] = (
             weakref.WeakKeyDictionary()
@@ -47,7 +47,7 @@ class Record:
         conflict = self.conflict(old, new, classes, is_late=self._is_late)
         reaction = self.rules.reaction(conflict, old, new)
         if reaction == "refuse":
-            self.refused[conflict] = None
+            self.refused[conflict.key] = conflict
             raise conflict.error()
         if reaction == "warn":
             _warn(conflict)

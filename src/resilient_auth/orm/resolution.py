@@ -9,7 +9,7 @@ its schema, or what SQLAlchemy itself calls so (``func``, ``foreign``).
 import builtins
 import sys
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -41,21 +41,22 @@ class Miss:
 class Resolution:
     """The names of one registry with its mapped *classes*."""
 
-    def __init__(self, owner: registry, classes: Iterable[type]) -> None:
+    def __init__(self, owner: registry, classes: Sequence[type]) -> None:
         self._owner = owner
         self._classes = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in classes}
         self._by_name: dict[str, list[type]] = {}
         for cls in classes:
             self._by_name.setdefault(cls.__name__, []).append(cls)
-        tables = [
-            each
-            for cls in classes
-            for each in getattr(cls, "metadata", owner.metadata).tables.values()
-        ]
+        mapped: list[object] = [sa.inspect(cls).local_table for cls in classes]
+        all_tables = {
+            owner.metadata,
+            *(each.metadata for each in mapped if isinstance(each, sa.Table)),
+        }
         self._tables = {
             part
-            for each in (*tables, *owner.metadata.tables.values())
-            for part in (each.name, each.schema)
+            for metadata in all_tables
+            for table in metadata.tables.values()
+            for part in (table.name, table.schema)
         }
 
     def misses(self, lookups: Iterable[Lookup]) -> list[Miss]:

@@ -66,15 +66,14 @@ def _conflicts(
     record: Record, classes: Iterable[type], ambiguous: Collection[str]
 ) -> Iterator[tuple[Conflict, Level]]:
     """Yield what was refused, and each class whose name another took before it."""
-    for refused in record.refused:
+    for refused in record.refused.values():
         yield refused, "error"
-    told = {(each.name, each.places) for each in record.refused}
     for first, other in _namesakes(record, classes):
         conflict = record.conflict(first, other, classes)
         reaction = record.rules.reaction(conflict, first, other)
         if reaction == "defer":
             reaction = "refuse" if conflict.name in ambiguous else "allow"
-        if reaction in _LEVELS and (conflict.name, conflict.places) not in told:
+        if reaction in _LEVELS and conflict.key not in record.refused:
             yield conflict, _LEVELS[reaction]
 
 
@@ -95,13 +94,8 @@ def _namesakes(record: Record, classes: Iterable[type]) -> Iterator[tuple[type, 
 
 def _misses(failures: Iterable[Failure], names: Resolution) -> list[Miss]:
     """Return the strings of the classes that failed by one, each once."""
-    lookups = [
-        lookup
-        for cls, error in failures
-        if cls is not None and is_of_names(error)
-        for lookup in lookups_in(cls)
-    ]
-    return names.misses(lookups)
+    failed = (cls for cls, error in failures if cls is not None and is_of_names(error))
+    return names.misses(lookups_in(failed))
 
 
 def _ambiguous(failures: Iterable[Failure], misses: Iterable[Miss]) -> frozenset[str]:
@@ -125,7 +119,7 @@ def _of_imports(imported: Imported, record: Record) -> Iterator[ModelFinding]:
     failed = {each.module for each in imported.failures}
     for circle in import_cycles(imported.modules):
         yield of_cycle(circle, "warning" if failed.isdisjoint(circle) else "error")
-    recorded = {str(conflict) for conflict in record.refused}
+    recorded = {str(conflict) for conflict in record.refused.values()}
     for each in imported.failures:
         if each.text not in recorded:
             yield of_import(each)
