@@ -12,7 +12,7 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test deep mutation lint types docs build bench bench-tokens bench-web bench-llm lock format clean
+.PHONY: help demo test deep mutation lint types docs build bench bench-tokens bench-web bench-llm bench-orm lock format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,10 +34,17 @@ $(VENV)/dev.stamp: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install $(EDITABLE)
 	@touch $(VENV)/demo.stamp $@
 
+# Beside the newest: the tests put its folder first on the path of a process of theirs.
+$(VENV)/lowest.stamp: requirements/lowest.txt | $(BIN)/python
+	@echo "Installing the lowest SQLAlchemy that is supported (once) …"
+	@rm -rf $(VENV)/lowest
+	@$(PIP) install --no-deps --require-hashes --target $(VENV)/lowest --requirement requirements/lowest.txt
+	@touch $@
+
 demo: $(VENV)/demo.stamp ## Start the example chatbot on http://localhost:8000 (PORT=… for another)
 	@PORT=$(PORT) $(BIN)/python -m examples.chatbot
 
-test: $(VENV)/dev.stamp ## Run every test (ARGS=… for pytest)
+test: $(VENV)/dev.stamp $(VENV)/lowest.stamp ## Run every test (ARGS=… for pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 deep: $(VENV)/dev.stamp ## Ask the properties of tokens and keys 100,000 times each (half an hour)
@@ -75,12 +82,17 @@ bench-web: $(VENV)/dev.stamp ## Print the tables of Starlette, FastAPI and Flask
 bench-llm: $(VENV)/dev.stamp ## Print the table of calls and streams alone
 	@$(BIN)/python -m tests.benchmarks llm
 
+bench-orm: $(VENV)/dev.stamp ## Print the table of models and transactions alone
+	@$(BIN)/python -m tests.benchmarks orm
+
 bench: $(VENV)/dev.stamp ## Print the benchmark table
 	@$(BIN)/python -m tests.benchmarks
 
 lock: ## Renew requirements/*.txt (needs uv)
 	$(UV_COMPILE) --group dev --extra all --output-file requirements/dev.txt pyproject.toml
 	$(UV_COMPILE) --group demo --constraint requirements/dev.txt --output-file requirements/demo.txt pyproject.toml
+	sed -n 's/^sqlalchemy = \["\(.*\)"\]/\1/p' pyproject.toml \
+		| $(UV_COMPILE) --no-deps --resolution lowest-direct --output-file requirements/lowest.txt -
 
 clean: ## Remove what the commands made
 	rm -rf $(VENV) dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -24,6 +24,8 @@ _EVALUATED = frozenset(
     }
 )
 _POSITIONAL = 2  # argument and secondary
+#: Packages in which no model is defined.
+_WITHOUT = frozenset({*sys.stdlib_module_names, "sqlalchemy", "sqlmodel", "pydantic"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def lookups_in(classes: Iterable[type]) -> list[Lookup]:
     return [
         found
         for cls in related
-        if not cls.__module__.startswith(("sqlalchemy.", "builtins"))
+        if cls.__module__.partition(".")[0] not in _WITHOUT
         for found in _lookups_of(cls, read)
     ]
 

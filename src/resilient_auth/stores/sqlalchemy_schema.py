@@ -7,7 +7,27 @@ session was last looked at, and not moved when a rotation moves the true end. `p
 looks again then. (After ``idle`` was made shorter, the dead are found a little late.)
 """
 
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError
+
+#: Room in each page for the new version of a row that is rotated.
+_ROOM: dict[str, Any] = {"postgresql_with": {"fillfactor": 80}}
+_MAKE_ROOM = sa.DDL("ALTER TABLE ra_sessions SET (fillfactor = 80)")  # type: ignore[no-untyped-call]
+
+
+def _takes_room() -> bool:
+    """Say whether a table takes that argument; SQLAlchemy 2.0 refuses it."""
+    try:
+        sa.Table("asked", sa.MetaData(), **_ROOM)
+    except ArgumentError:
+        return False
+    return True
+
+
+_TAKES_ROOM = _takes_room()
 
 metadata: sa.MetaData = sa.MetaData()
 
@@ -29,9 +49,10 @@ sessions: sa.Table = sa.Table(
     sa.Column("revoked_at", sa.BigInteger),
     sa.Column("revoked_reason", sa.String(256), nullable=False),
     sa.Column("due_at", sa.BigInteger, nullable=False),
-    # Room in each page for the new version of a row that is rotated.
-    postgresql_with={"fillfactor": 80},
+    **(_ROOM if _TAKES_ROOM else {}),
 )
+if not _TAKES_ROOM:
+    event.listen(sessions, "after_create", _MAKE_ROOM.execute_if(dialect="postgresql"))
 sa.Index("ra_sessions_subject", sessions.c.subject)
 sa.Index("ra_sessions_due_at", sessions.c.due_at)
 sa.Index(
@@ -54,10 +75,16 @@ _CREATING = 7_281_463_019  # any number, as long as it is always the same
 
 def create(connection: sa.Connection) -> None:
     """Create what is missing; many processes may start and do so at once."""
+    needs_room = False
     if connection.dialect.name == "postgresql":
         # There, IF NOT EXISTS alone fails in one of two that create at once.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
+        needs_room = not (
+            _TAKES_ROOM or sa.inspect(connection).has_table(sessions.name)
+        )
     for table in metadata.sorted_tables:
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda each: str(each.name)):
             connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+    if needs_room:
+        connection.execute(_MAKE_ROOM)
