@@ -40,6 +40,7 @@ from resilient_auth import (
     SqlCheck,
     StarletteAuth,
     TokenPolicy,
+    guard_engine,
 )
 
 _ACCESS_TTL = 120  # seconds: so short that you see it run out
@@ -67,6 +68,7 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
         await create_tables(engine)
         await store.create_schema()
         feed = Feed()
+        connects = guard_engine(engine, listeners=[feed])
         conversations = Conversations(rows, listeners=[feed])
         accounts = Accounts(rows)
         await conversations.close_unfinished()
@@ -86,6 +88,7 @@ async def open_demo(settings: Settings, address: str) -> AsyncIterator[Demo]:
         site = Deployment.insecure_localhost(address)
         breakers = [BreakerCheck(each, name=each.name) for each in models.guards]
         key = KeyCheck(client.models.list)
+        breakers.append(BreakerCheck(connects, name="connects"))
         health = Health([sound, SqlCheck(engine), key, *breakers])
         web = StarletteAuth(
             auth, site, authenticate=accounts.authenticate, health=health

@@ -94,7 +94,7 @@ _LINES: Mapping[str, Line] = {
     "breaker_opened": Line(
         "bad",
         "The circuit of {key} opened: {why_kind}.",
-        "For {retry_in:.0f} s nobody waits for a model that does not answer.",
+        "For {retry_in:.0f} s nobody waits for what does not answer.",
     ),
     "breaker_half_opened": Line(
         "info", "The circuit of {key} is half open.", "One probe may go through."
@@ -106,6 +106,14 @@ _LINES: Mapping[str, Line] = {
         "warn",
         "The stream of {key} stopped after {items} pieces, without its end marker.",
         "What came is kept and marked as interrupted; nobody calls it complete.",
+    ),
+    "database_lost": Line(
+        "bad",
+        "The database is away: {reason}.",
+        "Who is logged in stays so; a few connects find out, the others are told.",
+    ),
+    "database_reconnected": Line(
+        "good", "The database was away for {away:.1f} s, and is back.", ""
     ),
     "transaction_retried": Line(
         "warn",

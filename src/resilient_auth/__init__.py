@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from resilient_auth.ops.llm import KeyCheck as KeyCheck
     from resilient_auth.ops.sql import SqlCheck as SqlCheck
     from resilient_auth.orm.check import ModelCheck as ModelCheck
+    from resilient_auth.orm.connections import DatabaseGuard as DatabaseGuard
+    from resilient_auth.orm.connections import guard_engine as guard_engine
     from resilient_auth.orm.engine import EngineSettings as EngineSettings
     from resilient_auth.orm.engine import engine_settings as engine_settings
     from resilient_auth.orm.guard import GuardedRegistry as GuardedRegistry
@@ -144,6 +146,7 @@ _HOMES = {
     "CorsAnswer": "core.cors",
     "CorsPolicy": "core.cors",
     "CsrfPolicy": "core.csrf",
+    "DatabaseGuard": "orm.connections",
     "Deadline": "resilience.deadline",
     "DeadlineExceeded": "errors",
     "Delivery": "core.predict",
@@ -213,6 +216,7 @@ _HOMES = {
     "check_source": "orm.static",
     "classify": "resilience.verdict",
     "engine_settings": "orm.engine",
+    "guard_engine": "orm.connections",
     "guard_models": "orm.observer",
     "predict": "core.predict",
     "read_cookies": "core.cookies",
@@ -259,6 +263,7 @@ __all__ = [
     "CorsAnswer",
     "CorsPolicy",
     "CsrfPolicy",
+    "DatabaseGuard",
     "Deadline",
     "DeadlineExceeded",
     "Delivery",
@@ -328,6 +333,7 @@ __all__ = [
     "check_source",
     "classify",
     "engine_settings",
+    "guard_engine",
     "guard_models",
     "predict",
     "read_cookies",

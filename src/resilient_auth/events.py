@@ -312,6 +312,30 @@ class TransactionRetried(Event):
     wait: float
 
 
+# ------------------------------------------------------------------ the database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseLost(Event):
+    """
+    No connection to *database* could be made, or one broke; told once for an outage.
+
+    *reason* is an SQLSTATE, the type of an exception, or ``pre_ping`` if the pool found
+    a dead connection before it was used; nothing of a text.
+    """
+
+    database: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseReconnected(Event):
+    """The first new connection to *database* is there, *away* s after it was lost."""
+
+    database: str
+    away: float
+
+
 # ------------------------------------------------------------------ operations
 
 

@@ -541,4 +541,8 @@ class TestDatabase:
         ):
             pass  # what could not be stored is tried again, at most for some seconds
         assert ["complete"] * 4 == [each["status"] for each in stored]
-        assert "transaction_retried" in {each["name"] for each in events(page, demo)}
+        names = [each["name"] for each in events(page, demo)]
+        assert "transaction_retried" in names
+        assert [1, 1] == [
+            names.count(each) for each in ("database_lost", "database_reconnected")
+        ]

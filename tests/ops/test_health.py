@@ -3,17 +3,12 @@
 import asyncio
 import contextlib
 import json
-import sqlite3
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from resilient_auth import BreakerCheck, CheckResult, ConfigError, Health, SqlCheck
+from resilient_auth import BreakerCheck, CheckResult, ConfigError, Health
 from resilient_auth.events import Event
 from resilient_auth.testing import FrozenClock
 
@@ -121,28 +116,9 @@ async def test_the_public_body_is_discreet(found: CheckResult | Exception) -> No
     assert any(name == "Retry-After" for name, _ in answer.headers)
 
 
-async def test_a_locked_file_is_seen(tmp_path: Path) -> None:
-    """SQLite answers ``SELECT 1`` without looking into its file."""
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{tmp_path}/rows.db", connect_args={"timeout": 0.05}
-    )
-    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as holder:
-        holder.execute("CREATE TABLE taken (id INTEGER)")
-        assert (await SqlCheck(engine).arun()).status == "pass"
-
-        holder.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(sa.exc.OperationalError, match="locked"):
-            await SqlCheck(engine).arun()
-    await engine.dispose()
-
-
 @pytest.mark.parametrize(
     "build",
     [
-        pytest.param(lambda: SqlCheck("sqlite://"), id="url"),  # type: ignore[arg-type] - a likely mistake
-        pytest.param(
-            lambda: SqlCheck(sa.create_engine("sqlite://"), timeout=0), id="0"
-        ),
         pytest.param(lambda: Health([], refresh=float("nan")), id="nan"),
         pytest.param(lambda: Health([], refresh=0), id="refresh"),
     ],
@@ -228,74 +204,6 @@ async def test_an_open_circuit_warns(state: str, expected: str) -> None:
             return {"openai": Circuit(state)}
 
     assert expected == (await BreakerCheck(Breakers()).arun()).status
-
-
-FULL = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.01}
-
-
-async def test_a_full_pool_is_not_a_dead_database(tmp_path: Path) -> None:
-    """The check asks on a connection of its own."""
-    engine = sa.create_engine(f"sqlite:///{tmp_path}/rows.db", **FULL)
-    with engine.connect():
-        assert (await SqlCheck(engine).arun()).status == "pass"
-    engine.dispose()
-
-
-async def test_a_full_async_pool_is_not_a_dead_database(tmp_path: Path) -> None:
-    """The same for an asynchronous engine."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/rows.db", **FULL)
-    async with engine.connect():
-        assert (await SqlCheck(engine).arun()).status == "pass"
-    await engine.dispose()
-
-
-async def test_a_database_that_is_away_fails() -> None:
-    """Nobody listens on port 1."""
-    engine = sa.create_engine("postgresql+psycopg://u:secret@127.0.0.1:1/db")
-    probed = Probed([SqlCheck(engine)])
-
-    assert await probed.look() == 503
-    assert "secret" not in str(probed.events)
-
-
-async def test_a_database_that_hangs_takes_one_thread() -> None:
-    """A thread cannot be cut short; one for each look would fill the process."""
-    gate, asked = threading.Event(), []
-
-    def hang() -> None:
-        asked.append(threading.get_ident())
-        gate.wait(10)
-        raise ConnectionError("at last")
-
-    engine = sa.create_engine("sqlite://", creator=hang, poolclass=sa.pool.NullPool)
-    probed = Probed([SqlCheck(engine, timeout=0.01)])
-    seen = [await probed.look() for _ in range(3)]
-    gate.set()
-
-    assert [503] * 3 == seen
-    assert 1 == len(asked)
-
-
-def test_a_check_outlives_the_loop_in_which_it_hung() -> None:
-    """A loop that ends takes its question along; the next loop asks its own."""
-    asked: list[int] = []
-
-    def hang() -> None:
-        asked.append(threading.get_ident())
-        threading.Event().wait(0.1)
-        raise ConnectionError("at last")
-
-    engine = sa.create_engine("sqlite://", creator=hang, poolclass=sa.pool.NullPool)
-    check = SqlCheck(engine)
-
-    async def give_up() -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(check.arun(), 0.01)
-
-    for _ in range(2):
-        asyncio.run(give_up())
-
-    assert 2 == len(asked)
 
 
 class Stubborn(Scripted):

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from resilient_auth.clock import SystemClock
 from resilient_auth.core import arguments
 from resilient_auth.errors import (
+    CircuitOpen,
     CommitOutcomeUnknown,
     ConfigError,
     DeadlineExceeded,
@@ -72,18 +73,22 @@ class Course:
         self._failed += 1
         # Idempotent work goes on after such a try, and may have been saved by it.
         self._unknown = self._unknown or outcome.fate == "unknown"
+        # Nobody can connect before that, and then whoever waits here is not alone.
+        closed_for = error.retry_in if isinstance(error, CircuitOpen) else 0.0
         retry = TransactionRetried(
             at=_CLOCK.time(),
             attempt=self._failed,
             reason=outcome.reason,
-            wait=self._backoff.wait(self._failed, roll=random.random()),  # noqa: S311 - jitter
+            wait=closed_for + self._backoff.wait(self._failed, roll=random.random()),  # noqa: S311 - jitter
         )
-        if self._may_retry(outcome, retry.wait):
+        if closed_for <= self._backoff.cap and self._may_retry(outcome, retry.wait):
             return retry
         if self._unknown:
             raise CommitOutcomeUnknown(self._operation, self._failed) from error
         reason = f"database: {outcome.reason} ({self._operation}, try {self._failed})"
-        raise Unavailable("store_unavailable", _DETAIL, reason=reason) from error
+        raise Unavailable(
+            "store_unavailable", _DETAIL, closed_for or 1.0, reason=reason
+        ) from error
 
     def announce(self, retry: TransactionRetried) -> None:
         """Tell that another try follows."""

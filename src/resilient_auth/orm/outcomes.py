@@ -10,6 +10,7 @@ question has two parts, the error and how the transaction stood.
     how it stood      what the error is             what follows
     open              a lost race, a lock           retry
     open              the connection is lost        retry
+    open              the engine's circuit is open  retry
     open              other trouble of the server   unavailable
     committing        the server's own answer       as if open: it was rolled back
     committing        no answer                     unknown
@@ -26,6 +27,7 @@ from typing import Literal
 from sqlalchemy import exc
 
 from resilient_auth.core.outage import causes, is_outage
+from resilient_auth.errors import CircuitOpen
 
 Standing = Literal["open", "committing", "saved", "partly"]
 Fate = Literal["retry", "unknown", "unavailable", "raise"]
@@ -66,6 +68,8 @@ def outcome_of(error: Exception, standing: Standing) -> Outcome:
     """Return what follows from *error* for a transaction that stood so."""
     if standing == "partly":
         return Outcome("unknown", "partly_saved")
+    if _is_away(error) and standing == "open":
+        return Outcome("retry", "unreachable")
     found = _found(error) if _is_of_the_database(error) else Outcome("raise")
     if standing == "open" or found.fate == "raise":
         return found
@@ -81,6 +85,16 @@ def hide_parameters(error: BaseException) -> None:
             each.hide_parameters = True
 
 
+def sqlstate_of(error: BaseException) -> str:
+    """Return the five characters, under the names that drivers give them, or none."""
+    for each in causes(error):
+        for name in ("sqlstate", "pgcode"):
+            state = getattr(each, name, None)
+            if isinstance(state, str):
+                return state
+    return ""
+
+
 def _found(error: Exception) -> Outcome:
     """Return what *error* of the database says while nothing was committed."""
     if isinstance(error, exc.TimeoutError):
@@ -88,7 +102,7 @@ def _found(error: Exception) -> Outcome:
         return Outcome("unavailable", "pool_exhausted")
     if isinstance(error, exc.PendingRollbackError) and error.code == _WENT_ON:
         return Outcome("retry", "disconnected", answered=True)
-    state = _sqlstate(error)
+    state = sqlstate_of(error)
     if _is_lost(error, state):
         return Outcome("retry", "disconnected")
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
@@ -106,6 +120,11 @@ def _found(error: Exception) -> Outcome:
     if isinstance(error, exc.OperationalError):
         return Outcome("retry", "unreachable")
     return Outcome("unavailable", type(error).__name__)
+
+
+def _is_away(error: Exception) -> bool:
+    """Say whether nobody even tried to connect: the breaker of the engine is open."""
+    return isinstance(error, CircuitOpen) and error.code == "store_unavailable"
 
 
 def _is_of_the_database(error: Exception) -> bool:
@@ -144,16 +163,6 @@ def _reason_to_retry(error: Exception, state: str) -> str:
     said = getattr(getattr(error, "orig", None), "args", ())
     number = said[0] if said else None
     return _NUMBERS.get(number, "") if type(number) is int else ""
-
-
-def _sqlstate(error: Exception) -> str:
-    """Return the five characters, under the names that drivers give them, or none."""
-    for each in causes(error):
-        for name in ("sqlstate", "pgcode"):
-            state = getattr(each, name, None)
-            if isinstance(state, str):
-                return state
-    return ""
 
 
 def _sqlite_code(error: Exception) -> int:
