@@ -10,7 +10,7 @@ from tests.orm.trees import BASE, MAIN, TWICE, cls, mod, write
 from resilient_auth import ConfigError, ModelReport, check_source
 from resilient_auth.orm.tree import MAX_BYTES
 
-ORM = b"import sqlalchemy\n"
+ORM = b"__tablename__ = 'users'\n"
 
 
 def check(tree: str, folder: Path) -> ModelReport:

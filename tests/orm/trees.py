@@ -461,6 +461,16 @@ import sqlalchemy
 from company import make
 Base = make()
 """
+MIXED = """
+@ {0}.py
+import sqlalchemy, company, base, bases
+from company.db import ModelBase
+Base = company.make()
+class Common(ModelBase):
+    pass
+class User(Common, Base):
+    __tablename__ = "{0}"
+"""
 PACKAGE = (
     BASE.replace("base.py", "app/base.py")
     + "\n@ app/__init__.py\n"
@@ -494,6 +504,44 @@ ONLY_READ: dict[str, tuple[str, list[str]]] = {
         [],
     ),
     "base-made-elsewhere": (MADE + TWICE + MAIN, ["duplicate"]),
+    "bases-made-elsewhere-beside-one-mixin": (
+        MIXED.format("one") + MIXED.format("two") + MAIN,
+        [],
+    ),
+    "a-base-behind-a-mixin-from-elsewhere": (
+        BASE + "\n@ bases.py\nfrom sqlalchemy.orm import DeclarativeBase\n"
+        "class Other(DeclarativeBase):\n    pass\n"
+        + MIXED.format("one").replace("company.make()", "base.Base")
+        + MIXED.format("two").replace("company.make()", "bases.Other")
+        + MAIN,
+        [],
+    ),
+    "a-base-of-two-versions": (
+        OUTSIDE.format("BASEV2", "__tablename__ = 'b'"),
+        ["duplicate"],
+    ),
+    "a-package-that-takes-its-own-module": (
+        BASE.replace("base.py", "db/base.py")
+        + "\n@ db/__init__.py\nfrom db import base\n"
+        + "".join(
+            f"\n@ {name}.py\nfrom db import base\nclass User(base.Base):\n"
+            f"    __tablename__ = '{name}'\n"
+            for name in ("one", "two")
+        )
+        + MAIN,
+        ["duplicate"],
+    ),
+    "a-base-by-another-name": (
+        BASE
+        + "\n@ compat.py\nfrom base import Base as Root\n"
+        + "".join(
+            f"\n@ {name}.py\nfrom compat import {{}}\nclass User({{}}):\n"
+            "    pass\n".format(*names)
+            for name, *names in (("one", "Root as R", "R"), ("two", "*", "Root"))
+        )
+        + MAIN,
+        ["duplicate"],
+    ),
     "registry-from-elsewhere": (
         BASE.replace("    pass", "    registry = company.reg").replace(
             "from", "import company\nfrom", 1

@@ -17,6 +17,7 @@ Everything else is not judged: a mixin, an ``__abstract__`` class, a schema, a b
 cannot be told. Silence about a conflict is better than a false alarm.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -60,12 +61,16 @@ _MAKERS = frozenset(
         _SQLMODEL,
     )
 )
+#: What they are called, wherever they come from.
+MAKERS = frozenset(each.rpartition(".")[2] for each in _MAKERS)
 #: Their classes are no bases of models, whatever they are called.
 _NO_ORM = (
     *_VENDORS,
     *("abc", "collections", "django", "enum", "pydantic", "typing"),
     "typing_extensions",
 )
+#: What bases of models are called: Base, DbModel, BASE, BaseV2.
+_BASE_NAME = re.compile(r"(?:Base|BASE|Model|Entity)(?:_?[vV]?\d+)?$")
 
 
 class Bases:
@@ -126,6 +131,9 @@ class Bases:
             return Unknown() if what.level else Outside(path)
         if what.name is None:
             return Module(found)
+        if found == file:  # a package takes a module of its own
+            child = self._tree.child(found, what.name)
+            return Unknown() if child is None else Module(child)
         return self._member(found, what.name) or Unknown()
 
     def starred(self, file: str, stars: Sequence[Import], name: str) -> Value:
@@ -218,16 +226,19 @@ class Bases:
         if _SQLMODEL in outside:
             return Base(own or Registry(_SQLMODEL, _SQLMODEL), "table", site)
         for _, each in bases:
-            if isinstance(each, Base):
+            if isinstance(each, Base) and each.rule != "named":
                 return Base(own or each.registry, each.rule, site)
         for name in outside:
             if name in _MAKERS:
                 return Outside(name, is_derived=True)
-        like = [each for name, each in bases if _is_like_a_base(name, each)]
-        if not like:
+        guessed = [
+            each.registry if isinstance(each, Base) else each
+            for name, each in bases
+            if isinstance(each, Base) or _is_like_a_base(name, each)
+        ]
+        if not guessed:
             return site
-        label = ".".join(each.name for each in like if isinstance(each, Outside))
-        return Base(own or Registry(tuple(like), label), "named", site)
+        return Base(own or _registry_of_all(guessed), "named", site)
 
     def _own_registry(self, site: ClassSite) -> Registry | None:
         said = site.says.get("registry") or site.named.get("registry")
@@ -235,6 +246,29 @@ class Bases:
         if found is None or isinstance(found, Registry):
             return found
         return Registry((site, found), site.path)
+
+
+def makes_models(value: Value) -> bool:
+    """Say whether classes are mapped by *value*, or by what derives from it."""
+    match value:
+        case Base() | Registry() | Method() | Database():
+            return True
+        case Outside(name=name):
+            return name in _MAKERS
+    return False
+
+
+def _registry_of_all(guessed: Sequence[Value]) -> Registry:
+    """
+    Return the registry of a class that derives from all that is *guessed* to be a base.
+
+    One of them may be a mixin, so they stand for one registry only all together.
+    """
+    if len(guessed) == 1 and isinstance(guessed[0], Registry):
+        return guessed[0]
+    named = (each for each in guessed if isinstance(each, Outside | Registry))
+    labels = (each.name if isinstance(each, Outside) else each.label for each in named)
+    return Registry(tuple(guessed), ", ".join(filter(None, labels)))
 
 
 def _top(path: str) -> str:
@@ -281,5 +315,5 @@ def _is_like_a_base(name: str, value: Value) -> bool:
         case Outside(name=path) if _top(path) in _NO_ORM:
             return False
         case Outside() | Unknown(is_call=True):
-            return name.endswith(("Base", "Model", "Entity"))
+            return _BASE_NAME.search(name) is not None
     return False

@@ -1,31 +1,22 @@
 """
-Which files are worth reading, and what do they say? Each is looked at as text first.
+Which files are worth reading, and what do they say? Each is glanced at first.
 
-Most files of a large tree have nothing to do with models, and a syntax tree costs a
-hundred times a look at the text. A file is read if it mentions an ORM, or has a class
-that derives from something called as a known base; others when an import leads there.
+A file is read if it may make a base or a registry, or names a table; if it has a class
+that derives from a base that another file makes; others when an import leads there, or
+when it matters what they import.
 """
 
-import re
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
-from resilient_auth.orm.bases import Bases
+from resilient_auth.orm.bases import Bases, makes_models
+from resilient_auth.orm.glance import Glance, glance
 from resilient_auth.orm.reading import read_source
 from resilient_auth.orm.report import ModelFinding
 from resilient_auth.orm.tree import Tree, read_bytes
-from resilient_auth.orm.values import Source
-
-_ORM = re.compile(
-    rb"sqlalchemy|sqlmodel|__table|DeclarativeBase|declarative_base|GuardedRegistry"
-    rb"|map_imperatively",
-    re.IGNORECASE,
-)
-_CLASS = re.compile(rb"^[ \t]*class[ \t]+[\w\x80-\xff]+[ \t]*\(([^)]*)\)", re.MULTILINE)
-_DECORATOR = re.compile(rb"^[ \t]*@[ \t]*([\w.]+)", re.MULTILINE)
-_FROM = re.compile(rb"^[ \t]*from[ \t]+(\w[\w.]*)[ \t]+import\b", re.MULTILINE)
-_WORD = re.compile(rb"[\w\x80-\xff]+")
+from resilient_auth.orm.values import Import, Source, Value
 
 
 class Library:
@@ -37,8 +28,8 @@ class Library:
         self.faults: list[ModelFinding] = [
             _fault(each, None, why) for each, why in tree.faults
         ]
-        #: By file, the modules from which it imports names by their full path.
-        self._imports: dict[str, frozenset[str]] = {}
+        self._glances: dict[str, Glance] = {}
+        #: By file, the words that were not looked up so far.
         self._words: dict[str, frozenset[str]] = {}
         self._read: dict[str, Source | None] = {}
 
@@ -47,42 +38,65 @@ class Library:
         return (each for each in list(self._read.values()) if each is not None)
 
     def look(self) -> None:
-        """Look at every file, and read those that mention an ORM."""
+        """Look at every file, and read those that may make bases, or name tables."""
         for file in self.tree.files:
             try:
                 text = read_bytes(file)
             except OSError as error:
                 self.faults.append(_fault(file, None, error.strerror or str(error)))
                 continue
-            self._imports[file] = frozenset(_texts(_FROM.findall(text)))
-            if _ORM.search(text):
+            self._glances[file] = seen = glance(text)
+            self._words[file] = seen.words
+            if seen.may_make:
                 self._read[file] = self._parsed(file, text)
-            else:
-                found = [*_CLASS.findall(text), *_DECORATOR.findall(text)]
-                words = _WORD.findall(b" ".join(found))
-                self._words[file] = frozenset(_texts(words))
 
     def read_those_that_mention(self, bases: frozenset[str]) -> bool:
-        """Read the files with a class that derives from one of *bases*; say if any."""
-        found = [
-            file
-            for file, words in self._words.items()
-            if file not in self._read and not words.isdisjoint(bases)
-        ]
-        for file in found:
-            self.load(file)
-        return bool(found)
+        """
+        Read the files with a class that derives from one of *bases*; say if any.
 
-    def read_all(self) -> Iterator[Source]:
-        """Yield what every file says; slow, so only asked for where it matters."""
-        for file in self.tree.files:
-            source = self.load(file)
-            if source is not None:
-                yield source
+        *bases* are the names of bases, registries and decorators where they are made.
+        """
+        found = [each for each in self._words if self._leads_to(each, bases)]
+        unread = [each for each in found if each not in self._read]
+        for each in unread:
+            self.load(each)
+        return bool(unread)
+
+    def _leads_to(self, file: str, bases: frozenset[str]) -> bool:
+        """Say whether a word of *file* stands for what is called as one of *bases*."""
+        words = self._words[file]
+        called = {each for each in words if not bases.isdisjoint(each.split("."))}
+        self._words[file] = words - called
+        return any(
+            makes_models(value)
+            for word in called
+            for value in self._meanings(file, word)
+        )
+
+    def _meanings(self, file: str, word: str) -> Iterator[Value]:
+        """Yield what the dotted *word* may mean in *file*."""
+        root, *rest = word.split(".")
+        for what, bound in self._glances[file].imports():
+            if bound == "*":
+                value = self.bases.imported(file, replace(what, name=root))
+            elif root == bound and what.module.startswith(f"{root}."):
+                value = self.bases.imported(file, replace(what, module=root))
+            elif root in (bound, what.name):
+                value = self.bases.imported(file, what)
+            else:
+                continue
+            for name in rest:
+                value = self.bases.attribute(value, name)
+            yield value
+
+    def imports(self, file: str) -> Iterator[Import]:
+        """Yield what *file* seems to import, in whatever block."""
+        seen = self._glances.get(file)
+        return (each for each, _ in seen.imports()) if seen else iter(())
 
     def load(self, file: str) -> Source | None:
         """Return what *file* says, None for a folder or what cannot be read."""
-        if file not in self._read and file in self._imports:
+        if file not in self._read and file in self._glances:
             self._read[file] = self._reread(file)
         return self._read.get(file)
 
@@ -118,12 +132,12 @@ class Library:
         """
         ends = {self.tree.module_of(file).rpartition(".")[2] for file in classes}
         found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for importer, modules in self._imports.items():
-            for module in modules:
-                if module.rpartition(".")[2] in ends:
-                    file = self.tree.find(importer, module)
+        for importer in self._glances if classes else ():
+            for each in self.imports(importer):
+                if not each.level and each.module.rpartition(".")[2] in ends:
+                    file = self.tree.find(importer, each.module)
                     if file is not None and file in classes:
-                        found[file][module].add(importer)
+                        found[file][each.module].add(importer)
         return {
             file: {
                 module: {
@@ -154,7 +168,3 @@ def _fault(file: str, line: int | None, why: str) -> ModelFinding:
         file=file,
         line=line,
     )
-
-
-def _texts(words: Iterable[bytes]) -> Iterator[str]:
-    return (each.decode("utf-8", "replace") for each in words)

@@ -146,6 +146,8 @@ class _Reader:
                 self.source.stars.append(what)
             elif names is not None:
                 names[bound] = self._imported(value)
+            if what.name is not None and what.name != bound:
+                self.source.aliases[bound] = what.name
 
     def _imported(self, what: Import) -> Later:
         file, meanings = self.source.file, self.meanings

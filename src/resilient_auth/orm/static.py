@@ -6,13 +6,16 @@ the same words. What cannot be told for sure is not reported: this check finds m
 conflicts early, and `check_models` finds the rest at start.
 """
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 
 from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError
+from resilient_auth.orm.bases import MAKERS, makes_models
 from resilient_auth.orm.conflicts import (
     ALLOW_ATTRIBUTE,
     DUPLICATE,
@@ -27,7 +30,7 @@ from resilient_auth.orm.places import Place
 from resilient_auth.orm.report import Level, ModelFinding, ModelReport, report_of
 from resilient_auth.orm.together import Togetherness
 from resilient_auth.orm.tree import Tree, is_there
-from resilient_auth.orm.values import Base, ClassSite, Database, Method, Registry
+from resilient_auth.orm.values import ClassSite, Database, Registry
 
 _Models = Mapping[Registry, Mapping[str, list[ClassSite]]]
 
@@ -47,7 +50,25 @@ def check_source(paths: Iterable[str | Path]) -> ModelReport:
     for each in given:
         if not is_there(each):
             raise ConfigError(f"{each!r} is not there, or not to be seen.")
-    return _Check(Library(Tree(given))).report()
+    with _without_collection():
+        return _Check(Library(Tree(given))).report()
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """
+    Leave the search for circles of objects aside: it takes longer than the reading.
+
+    Syntax trees have none, and are let go of one by one; what is kept is kept to the
+    end anyway.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _Check:
@@ -56,11 +77,11 @@ class _Check:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.bases = library.bases
-        self.together = Togetherness(library.tree, library.read_all)
+        self.together = Togetherness(library)
 
     def report(self) -> ModelReport:
         self.library.look()
-        while self.library.read_those_that_mention(frozenset(self._base_names())):
+        while self.library.read_those_that_mention(self._base_names()):
             pass
         models = self._models()
         sites = [
@@ -76,16 +97,20 @@ class _Check:
         ]
         return report_of(len(sites), [*findings, *self.library.faults])
 
-    def _base_names(self) -> Iterator[str]:
-        """Yield what known bases, and decorators, are called where they are made."""
+    def _base_names(self) -> frozenset[str]:
+        """Return what known bases, registries and decorators are called anywhere."""
+        found = set(MAKERS)
         for source in self.library.sources():
             made = [each for each in source.names.items() if each[1].is_made]
             for name, later in made:
-                match later.get():
-                    case Base() | Registry() | Method():
-                        yield name
-                    case Database():
-                        yield "Model"
+                value = later.get()
+                if makes_models(value):
+                    found.add(name)
+                if isinstance(value, Database):
+                    found.add("Model")
+        for source in self.library.sources():
+            found |= {new for new, name in source.aliases.items() if name in found}
+        return frozenset(found)
 
     def _models(self) -> _Models:
         """Return the mapped classes by registry and name, in the order of places."""

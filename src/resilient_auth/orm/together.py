@@ -9,22 +9,33 @@ has outside any of them always runs once the file does.
   through others; or
 - if they are in the package of their base, and no file runs them in blocks that are
   alternatives. Scripts that nobody imports are left out: they are run one by one.
+
+Blocks are only known of a file that has been read, and most need not be: the texts tell
+which files may run others, and only those that may run both, or stand between, matter.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Set as AbstractSet
+from functools import cache, cached_property
 
-from resilient_auth.orm.tree import Tree
-from resilient_auth.orm.values import Block, ClassSite, Import, Source
+from resilient_auth.orm.library import Library
+from resilient_auth.orm.values import Block, ClassSite, Import
+
+_Runs = list[tuple[Block, frozenset[str]]]
+
+#: How many imports away the files are that are looked at first; most conflicts show.
+_NEAR = 2
 
 
 class Togetherness:
-    """Tells which files of *tree* run in one process; *read_all* reads them."""
+    """Tells which files of *library* run in one process."""
 
-    def __init__(self, tree: Tree, read_all: Callable[[], Iterable[Source]]) -> None:
-        self._tree = tree
-        self._read_all = read_all
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._tree = library.tree
+        self._runs: Callable[[str], _Runs] = cache(self._find_runs)
+        self._always: Callable[[str], frozenset[str]] = cache(self._find_always)
 
     def of_classes(self, one: ClassSite, other: ClassSite, base: str | None) -> bool:
         """Say whether *one* and *other* can be at once; *base* is their base's file."""
@@ -32,78 +43,116 @@ class Togetherness:
             return one.block == other.block
         if one.block or other.block:
             return False
-        pairs = list(self._blocks({one.file}, {other.file}))
-        if any(_is_around(here, there) for here, there in pairs):
+        if self.of_importers({one.file}, {other.file}):
             return True
         files = (base, one.file, other.file)
         packages = {each and self._tree.package_of(each) for each in files}
-        is_one_package = len(packages) == 1 and None not in packages
-        return is_one_package and not pairs and not self._are_scripts(*files[1:])
+        if len(packages) > 1 or None in packages or self._are_scripts(*files[1:]):
+            return False
+        return not any(self._blocks({one.file}, {other.file}))
 
     def of_importers(self, some: set[str], others: set[str]) -> bool:
         """Say whether one of *some* files and one of the *others* can run at once."""
-        return any(_is_around(*pair) for pair in self._blocks(some, others))
+        return any(
+            _is_around(*pair)
+            for reach in (_NEAR, None)
+            for pair in self._blocks(some, others, reach)
+        )
 
     def _blocks(
-        self, some: set[str], others: set[str]
+        self, some: set[str], others: set[str], reach: int | None = None
     ) -> Iterator[tuple[Block, Block]]:
-        """Yield the blocks of one file each by which *some* and *others* are run."""
-        left, right = self._runners(some), self._runners(others)
-        for runs in self._runs.values():
+        """
+        Yield the blocks of one file each by which *some* and *others* are run.
+
+        Only files at most *reach* imports away are looked at, if it is not None.
+        """
+        near, near_others = self._may_run(some, reach), self._may_run(others, reach)
+        both = near & near_others
+        within = self._below(both, near | near_others)
+        left, right = self._runners(some, within), self._runners(others, within)
+        for file in both:
+            runs = self._runs(file)
             here = [block for block, files in runs if not left.isdisjoint(files)]
             if here:
                 there = [block for block, files in runs if not right.isdisjoint(files)]
                 yield from ((one, other) for one in here for other in there)
 
-    def _runners(self, files: Iterable[str]) -> set[str]:
-        """Return the files that run one of *files* whenever they run, and these."""
+    def _may_run(self, files: AbstractSet[str], reach: int | None) -> set[str]:
+        """Return *files*, and those that seem to run one, at most *reach* away."""
+        seen, last = set(files), set(files)
+        while last and reach != 0:
+            last = {each for file in last for each in self._importers[file]} - seen
+            seen |= last
+            reach = None if reach is None else reach - 1
+        return seen
+
+    def _below(self, files: AbstractSet[str], within: AbstractSet[str]) -> set[str]:
+        """Return *files*, and those *within* that they seem to run."""
+        seen, last = set(files), set(files)
+        while last:
+            last = {each for file in last for each in self._imported[file]} & within
+            last -= seen
+            seen |= last
+        return seen
+
+    def _runners(self, files: Iterable[str], within: AbstractSet[str]) -> set[str]:
+        """Return *files*, and those *within* that run one whenever they run."""
         seen = set(files)
         waiting = list(seen)
         while waiting:
-            for each in self._importers.get(waiting.pop(), ()):
-                if each not in seen:
+            file = waiting.pop()
+            for each in (self._importers[file] & within) - seen:
+                if file in self._always(each):
                     seen.add(each)
                     waiting.append(each)
         return seen
 
     def _are_scripts(self, *files: str) -> bool:
         """Say whether one of *files* is a script that no other file imports."""
-        return any(
-            each in self._scripts and not self._importers.get(each) for each in files
+        return any(self._is_script(each) for each in files)
+
+    def _is_script(self, file: str) -> bool:
+        source = self._library.load(file)
+        return (
+            source is not None
+            and source.is_script
+            and not any(file in self._always(each) for each in self._importers[file])
         )
 
     @cached_property
-    def _sources(self) -> list[Source]:
-        return list(self._read_all())
-
-    @cached_property
-    def _scripts(self) -> frozenset[str]:
-        return frozenset(each.file for each in self._sources if each.is_script)
-
-    @cached_property
-    def _runs(self) -> Mapping[str, list[tuple[Block, frozenset[str]]]]:
-        """By file, what each of its blocks runs, itself included."""
+    def _imported(self) -> Mapping[str, set[str]]:
+        """By file, the others that its text seems to run."""
         return {
-            source.file: [
-                ((), frozenset({source.file})),
-                *(
-                    (each.block, frozenset(self._targets(source.file, each)))
-                    for each in source.imports
-                ),
-            ]
-            for source in self._sources
+            file: {
+                target
+                for each in self._library.imports(file)
+                for target in self._targets(file, each)
+                if target != file
+            }
+            for file in self._tree.files
         }
 
     @cached_property
     def _importers(self) -> Mapping[str, set[str]]:
-        """By file, who runs it whenever it runs itself."""
+        """By file, the others whose text seems to run it."""
         found: dict[str, set[str]] = defaultdict(set)
-        for importer, runs in self._runs.items():
-            for block, files in runs:
-                for each in files if not block else ():
-                    if each != importer:
-                        found[each].add(importer)
+        for file, others in self._imported.items():
+            for each in others:
+                found[each].add(file)
         return found
+
+    def _find_runs(self, file: str) -> _Runs:
+        """Return what each block of *file* runs, itself included."""
+        source = self._library.load(file)
+        imports = () if source is None else source.imports
+        ran = [(each.block, frozenset(self._targets(file, each))) for each in imports]
+        return [((), frozenset({file})), *ran]
+
+    def _find_always(self, file: str) -> frozenset[str]:
+        """Return what *file* runs whenever it runs, itself included."""
+        always = (files for block, files in self._runs(file) if not block)
+        return frozenset().union(*always)
 
     def _targets(self, file: str, each: Import) -> Iterator[str]:
         """Yield the files that *each* runs, if nobody has imported them before."""

@@ -29,13 +29,17 @@ class Tree:
         self.files: list[str] = list(dict.fromkeys(self._found()))
         self._known = frozenset(self.files)
         self._folders = frozenset(_folders_of(self.files))
-        self.package_root: Callable[[str], str] = cache(_package_root)
+        self.package_root: Callable[[str], str] = cache(self._find_package_root)
+        self._above: Callable[[str], tuple[str, ...]] = cache(self._find_above)
+        #: What a module means is the same for all files of a folder.
+        self._meant: Callable[[str, str], str | None] = cache(self._find_meant)
         #: By the first part of a module's name, the folders where it is found.
         self._roots: dict[str, set[str]] = defaultdict(set)
         for each in self.files:
             root = self.root_of(each)
-            top = os.path.relpath(each, root).split(os.sep)[0].removesuffix(".py")
-            self._roots[top].add(root)
+            self._roots[_parts(each, root)[0].removesuffix(".py")].add(root)
+            # It may be a package without __init__, of which only a part was given.
+            self._roots[os.path.basename(root)].add(os.path.dirname(root))
 
     def root_of(self, file: str) -> str:
         """Return the folder from which *file*'s package, or *file*, is imported."""
@@ -46,32 +50,34 @@ class Tree:
         root = self.root_of(file)
         if root == os.path.dirname(file):
             return None
-        return os.path.join(root, os.path.relpath(file, root).split(os.sep)[0])
+        return os.path.join(root, _parts(file, root)[0])
 
     def module_of(self, file: str) -> str:
         """Return the name by which *file* is imported from its root."""
         root = self.root_of(file)
         if self.package_of(file) is None:  # perhaps in a package without __init__
-            root = next((each for each in self._above(file)), root)
-        stem = os.path.splitext(os.path.relpath(file, root))[0]
-        parts = stem.split(os.sep)
+            root = next(iter(self._above(root)), root)
+        parts = _parts(os.path.splitext(file)[0], root)
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or parts[-1]
 
     def find(self, file: str, module: str, level: int = 0) -> str | None:
         """Return the file or folder that *module* means in *file*, None if outside."""
         here = os.path.dirname(file)
-        parts = module.split(".") if module else []
-        if level:
-            for _ in range(level - 1):
-                here = os.path.dirname(here)
-            return self._at(here, parts)
-        root = self.root_of(file)
-        for folder in (root, *reversed(list(self._above(file)))):
+        if not level:
+            return self._meant(here, module)
+        for _ in range(level - 1):
+            here = os.path.dirname(here)
+        return self._at(here, module.split(".") if module else [])
+
+    def _find_meant(self, here: str, module: str) -> str | None:
+        parts = module.split(".")
+        root = self.package_root(here)
+        for folder in (root, *reversed(self._above(root))):
             found = self._at(folder, parts)
             if found is not None:
                 return found
-        roots = self._roots.get(parts[0], ()) if parts else ()
-        others = {self._at(each, parts) for each in (*roots, here)} - {None}
+        others = {self._at(each, parts) for each in (*self._roots[parts[0]], here)}
+        others.discard(None)
         return others.pop() if len(others) == 1 else None
 
     def packages_of(self, file: str) -> Iterator[str]:
@@ -94,35 +100,64 @@ class Tree:
                 return end
         return path if path in self._folders else None
 
-    def _above(self, file: str) -> Iterator[str]:
-        """Yield the given folders that hold *file*, and those between, outer first."""
+    def _find_above(self, root: str) -> tuple[str, ...]:
+        """Return the given folders that hold *root*, and those between, outer first."""
+        found: list[str] = []
         for each in self.given:
-            if file.startswith(each + os.sep):
-                inner = os.path.relpath(self.root_of(file), each).split(os.sep)
-                if inner[0] != os.pardir:
-                    for number in range(len(inner)):
-                        yield os.path.normpath(os.path.join(each, *inner[:number]))
+            if root == each:
+                found.append(each)
+            elif root.startswith(each + os.sep):
+                found.append(each)
+                for part in _parts(root, each)[:-1]:
+                    found.append(os.path.join(found[-1], part))
+        return tuple(found)
+
+    def _find_package_root(self, folder: str) -> str:
+        if not os.path.exists(os.path.join(folder, "__init__.py")):
+            return folder
+        return self.package_root(os.path.dirname(folder))
 
     def _found(self) -> Iterator[str]:
         for path in self.given:
-            if not os.path.isdir(path):
+            if os.path.isdir(path):
+                yield from self._below(path)
+            else:
                 yield path
-            for folder, inner, files in os.walk(path, onerror=self._note):
-                inner[:] = sorted(each for each in inner if _is_searched(folder, each))
-                for name in sorted(files):
-                    if name.endswith(".py") and not name.startswith("."):
-                        yield os.path.realpath(os.path.join(folder, name))
 
-    def _note(self, error: OSError) -> None:
-        if error.filename is not None and os.path.isdir(error.filename):
-            self.faults.append((error.filename, error.strerror or str(error)))
+    def _below(self, top: str) -> Iterator[str]:
+        """Yield the files below the folder *top*; those of a folder come first."""
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            entries = self._listed(folder)
+            if folder != top and any(each.name == "pyvenv.cfg" for each in entries):
+                continue
+            inner: list[str] = []
+            for each in entries:
+                if each.name.startswith("."):
+                    continue
+                if each.is_dir(follow_symlinks=False):
+                    inner += [] if each.name in _SKIPPED else [each.path]
+                elif each.name.endswith(".py"):
+                    path = os.path.realpath(each) if each.is_symlink() else each.path
+                    if not (path != each.path and os.path.isdir(path)):
+                        yield path
+            waiting += reversed(inner)
+
+    def _listed(self, folder: str) -> list[os.DirEntry[str]]:
+        """Return what is in *folder*, by name; what cannot be listed is a fault."""
+        try:
+            with os.scandir(folder) as entries:
+                return sorted(entries, key=lambda each: each.name)
+        except OSError as error:
+            if os.path.isdir(folder):  # it was not taken away
+                self.faults.append((folder, error.strerror or str(error)))
+            return []
 
 
-def _is_searched(folder: str, name: str) -> bool:
-    """Say whether the folder *name* may hold a program's own files."""
-    if name in _SKIPPED or name.startswith("."):
-        return False
-    return not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+def _parts(path: str, root: str) -> list[str]:
+    """Return the names that lead from *root* to *path*, which is below it."""
+    return path.removeprefix(root).lstrip(os.sep).split(os.sep)
 
 
 def _folders_of(files: Iterable[str]) -> Iterator[str]:
@@ -133,12 +168,6 @@ def _folders_of(files: Iterable[str]) -> Iterator[str]:
             seen.add(folder)
             yield folder
             folder = os.path.dirname(folder)
-
-
-def _package_root(folder: str) -> str:
-    while os.path.exists(os.path.join(folder, "__init__.py")):
-        folder = os.path.dirname(folder)
-    return folder
 
 
 def is_there(path: str) -> bool:
@@ -153,5 +182,5 @@ def read_bytes(file: str) -> bytes:
         raise OSError("is no regular file")
     if found.st_size > MAX_BYTES:
         raise OSError(f"is larger than {MAX_BYTES} bytes")
-    with open(file, "rb") as opened:
+    with open(file, "rb", buffering=0) as opened:
         return opened.read()

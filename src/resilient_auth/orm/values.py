@@ -178,11 +178,16 @@ class Import:
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """What one file says; *names* are bound when it has run."""
+    """
+    What one file says; *names* are bound when it has run.
+
+    *aliases* are those that are called otherwise where they are imported from.
+    """
 
     file: str
     module: str
     names: dict[str, Later] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     stars: list[Import] = field(default_factory=list)
     classes: list[ClassSite] = field(default_factory=list)
     imperative: list[tuple[Later, Later]] = field(default_factory=list)
