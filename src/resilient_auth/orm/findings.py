@@ -31,7 +31,7 @@ _FAILURES = (
     ("Multiple classes found for path", "ambiguous_name", _PATH),
     ("", "mapper_failed", _MAPPING),
 )
-*_OF_NAMES, _ = (words for words, _, _ in _FAILURES)
+_OF_NAMES = tuple(words for words, _, _ in _FAILURES[:-1])
 
 
 def of_conflict(conflict: Conflict, level: Level) -> ModelFinding:

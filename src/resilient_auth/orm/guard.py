@@ -47,7 +47,7 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
 
     def __init__(self, rules: Rules) -> None:
         super().__init__()
-        self.record = Record(rules)
+        self.record: Record = Record(rules)
         self._owner: weakref.ref[registry] | None = None
 
     def belong_to(self, owner: registry) -> None:
