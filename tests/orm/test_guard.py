@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from tests.orm.conftest import Modules
 
 from resilient_auth import (
@@ -68,7 +68,7 @@ def test_a_refusal_leaves_nothing_behind(modules: Modules) -> None:
     first = modules.load("one", FROM_BASE + user("users")).User
     refusal(modules, "two", FROM_BASE + user("accounts"))
     gc.collect()  # the traceback held the class that was refused
-    configure_mappers()
+    base.registry.configure()
 
     assert ["users"] == list(base.metadata.tables)
     assert [first] == [mapper.class_ for mapper in base.registry.mappers]

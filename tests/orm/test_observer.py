@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.orm import DeclarativeBase, Mapper, configure_mappers
+from sqlalchemy.orm import DeclarativeBase, Mapper
 from sqlmodel import SQLModel
 from tests.orm.conftest import Modules
 from tests.orm.test_guard import BASE as GUARDED
@@ -214,7 +214,7 @@ def test_queries_do_not_meet_it(modules: Modules) -> None:
     base = load_base(modules)
     guard_models(base)
     module = modules.load("one", FROM_BASE + user("users"))
-    configure_mappers()
+    base.registry.configure()
     heard: list[object] = []
 
     def hear(*said: object) -> None:
