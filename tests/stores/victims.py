@@ -91,8 +91,8 @@ class PostgreSQL:
                 return
 
     def end(self) -> None:
-        """Stop it for good."""
-        self._process.terminate()
+        """Stop it for good, whoever may still be connected."""
+        self._process.send_signal(signal.SIGINT)  # SIGTERM waits for all to leave
         self._process.wait()
 
     def _started(self) -> subprocess.Popen[bytes]:

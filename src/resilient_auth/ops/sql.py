@@ -7,14 +7,19 @@ the database answers and the pool may be full, the second is asked of the pool i
 whoever gets nothing there for a while has found it saturated, which warns.
 
 A synchronous driver is asked in a thread, which nothing can cut short: while one waits
-for its answer, no second one is sent. An asynchronous one is cancelled. The breaker of
-`guard_engine` lets both questions through, for the answer is to be the database's own;
-it hears that there was one, and lets its next caller try.
+for its answer, no second one is sent, and a process that ends does not wait for it. An
+asynchronous one is cancelled. The breaker of `guard_engine` lets both questions
+through, for the answer is to be the database's own; it hears that there was one, and
+lets its next caller try.
 """
 
 import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from contextvars import copy_context
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -24,6 +29,8 @@ from resilient_auth.core import arguments
 from resilient_auth.core.checks import CheckResult
 from resilient_auth.errors import ConfigError
 from resilient_auth.resilience.asking import asking
+
+_Found = TypeVar("_Found")
 
 #: What is asked. SQLite computes ``SELECT 1`` without its file, so it reads a page.
 _QUESTION = sa.select(1)
@@ -85,17 +92,35 @@ class SqlCheck:
     async def _ask_in_a_thread(self, engine: sa.Engine) -> None:
         """Ask, or wait with those before for the one who asks."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(asyncio.to_thread(_ask, engine))
+            self._asking = asyncio.create_task(_in_a_thread(_ask, engine))
             self._asking.add_done_callback(_forget)
         await asyncio.shield(self._asking)
 
     async def _is_full_in_a_thread(self, engine: sa.Engine, patience: float) -> bool:
         """Wait for a connection; whoever did so before and waits still has answered."""
         if self._waiting is None or self._waiting.done():
-            self._waiting = asyncio.create_task(asyncio.to_thread(_is_full, engine))
+            self._waiting = asyncio.create_task(_in_a_thread(_is_full, engine))
             self._waiting.add_done_callback(_forget)
             await asyncio.wait({self._waiting}, timeout=patience)
         return self._waiting.result() if self._waiting.done() else True
+
+
+async def _in_a_thread(
+    work: Callable[[sa.Engine], _Found], engine: sa.Engine
+) -> _Found:
+    """Do *work* in a thread of its own; a loop that ends waits for a pool's threads."""
+    found: Future[_Found] = Future()
+    found.set_running_or_notify_cancel()  # what has begun cannot be cancelled
+    run = copy_context().run
+
+    def answer() -> None:
+        try:
+            found.set_result(run(work, engine))
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            found.set_exception(error)
+
+    threading.Thread(target=answer, name="SqlCheck", daemon=True).start()
+    return await asyncio.wrap_future(found)
 
 
 def _forget(asked: asyncio.Task[Any]) -> None:
@@ -143,10 +168,14 @@ def _may_be_full(engine: sa.Engine | AsyncEngine) -> bool:
 
 
 def _is_full(engine: sa.Engine) -> bool:
+    pool = engine.pool
     try:
         engine.connect().close()
     except exc.TimeoutError:
         return True
+    finally:
+        if engine.pool is not pool:  # disposed of, and what we gave back is still open
+            pool.dispose()
     return False
 
 
