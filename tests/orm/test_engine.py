@@ -372,6 +372,61 @@ def test_arguments_of_ones_own_stand_beside(postgres: sa.URL) -> None:
     }
 
 
+def test_ones_own_time_of_a_statement_is_the_drivers_too(postgres: sa.URL) -> None:
+    """It would else give up what may still go on for a minute."""
+    url = postgres.set(drivername="postgresql+asyncpg")
+    mine = {"server_settings": {"statement_timeout": "60000"}}
+    settings = engine_settings(url, statement_timeout=5.0, connect_args=mine)
+
+    assert "command_timeout" not in settings["connect_args"]
+    assert "60000" == settings["connect_args"]["server_settings"]["statement_timeout"]
+
+
+@pytest.mark.parametrize(
+    ("options", "lock_timeout"),
+    [
+        ("-c search_path=pg_catalog", "3s"),
+        ("-csearch_path=pg_catalog -c deadlock_timeout=2s", "3s"),
+        ("--search-path=pg_catalog --lock-timeout=7s", "7s"),
+        ("-csearch_path=pg_catalog -clock_timeout=7s", "7s"),
+        ("-c search_path=pg_catalog -c LOCK_TIMEOUT=7s", "7s"),
+    ],
+)
+def test_what_the_environment_says_stays(
+    options: str, lock_timeout: str, postgres: sa.URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options given to libpq replace those of ``PGOPTIONS``, so they go together."""
+    monkeypatch.setenv("PGOPTIONS", options)
+    url = postgres.set(drivername="postgresql+psycopg")
+    database = Database(url, asynchronous=False)
+    names = ("search_path", "lock_timeout", "statement_timeout")
+    said = [shown(database, name) for name in names]
+    database.close()
+
+    assert ["pg_catalog", lock_timeout, "10s"] == said
+
+
+@pytest.mark.parametrize("source", ["url", "environment"])
+def test_a_service_may_have_options_of_its_own(
+    source: str, postgres: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is libpq's to read; what stands there is not replaced."""
+    file = tmp_path / "pg_service.conf"
+    file.write_text("[app]\noptions=-c search_path=pg_catalog\n", encoding="utf-8")
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+    url = postgres.set(drivername="postgresql+psycopg")
+    if source == "url":
+        url = url.update_query_dict({"service": "app"})
+    else:
+        monkeypatch.setenv("PGSERVICE", "app")
+    database = Database(url, asynchronous=False)
+    said = [shown(database, name) for name in ("search_path", "lock_timeout")]
+    database.close()
+
+    assert ["pg_catalog", "0"] == said
+    assert "lock_timeout" not in engine_settings(url).reasons
+
+
 # ------------------------------------------------------------------ SQLite
 
 

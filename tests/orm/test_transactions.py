@@ -7,7 +7,7 @@ import random
 import sqlite3
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,7 +44,7 @@ from resilient_auth import (
     run_in_transaction,
 )
 from resilient_auth.events import Event, TransactionRetried
-from resilient_auth.orm import lent
+from resilient_auth.orm import watched
 from resilient_auth.orm.outcomes import Standing, outcome_of
 from resilient_auth.testing import FrozenClock
 
@@ -321,6 +321,19 @@ def test_no_try_begins_when_the_time_is_over(database: Database) -> None:
 
     assert "store_unavailable" == caught.value.code
     assert 0 == database.tries
+
+
+def test_a_listener_that_takes_its_time_ends_the_trying(database: Database) -> None:
+    """No try begins when the time is over."""
+    clock = FrozenClock()
+    with (
+        held(database.path, "BEGIN IMMEDIATE"),
+        Deadline.after(1, clock=clock),
+        pytest.raises(DeadlineExceeded),
+    ):
+        database.run(note("a"), listeners=[lambda _: clock.advance(2)])
+
+    assert 1 == database.tries
 
 
 def test_no_wait_outlasts_the_deadline(
@@ -607,11 +620,60 @@ def test_nonsense_is_refused_before_a_session_is_made(options: Any) -> None:
 
 def test_an_older_sqlalchemy_tells_less_of_autocommit() -> None:
     """Before 2.0.43, what the engine was made with could not be asked."""
+    driver = SimpleNamespace(driver_connection=None, dbapi_connection=None)
     connection: Any = SimpleNamespace(
-        get_execution_options=dict, dialect=SimpleNamespace(name="postgresql")
+        get_execution_options=dict,
+        dialect=SimpleNamespace(name="postgresql"),
+        connection=driver,
     )
 
-    assert not lent._saves_each_statement(connection)
+    assert not watched.saves_each_statement(connection)
+
+
+def test_an_engine_that_is_made_in_autocommit_is_refused(tmp_path: Path) -> None:
+    """SQLite's is one whose driver says no BEGIN, and nobody else does."""
+    url = f"sqlite:///{tmp_path}/rows.db"
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    Base.metadata.create_all(engine)
+    with pytest.raises(ConfigError, match="AUTOCOMMIT"):
+        run_in_transaction(sessionmaker(engine), note("a"))
+
+    assert 0 == run_in_transaction(sessionmaker(sa.create_engine(url)), count)
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_transaction_that_sqlite_rolled_back_is_no_success(
+    goes_on: bool,  # noqa: FBT001 - a case
+    database: Database,
+) -> None:
+    """``OR ROLLBACK`` and a full disk undo everything, not the statement alone."""
+
+    def work(session: Session) -> None:
+        session.execute(sa.insert(Note).values(text="a"))
+        with suppress(sa.exc.DBAPIError):
+            session.execute(
+                sa.text("INSERT OR ROLLBACK INTO notes (text) VALUES ('a')")
+            )
+        if goes_on:
+            session.execute(sa.insert(Note).values(text="b"))
+
+    with pytest.raises(ConfigError, match="went on"):
+        database.run(work)
+
+    assert [] == database.saved
+
+
+def test_a_savepoint_that_comes_first_is_fine(database: Database) -> None:
+    """Python's sqlite3 begins no transaction for it, so that RELEASE ends it."""
+
+    def work(session: Session) -> None:
+        with session.begin_nested():
+            session.execute(sa.text("SELECT 1"))
+        session.execute(sa.insert(Note).values(text="a"))
+
+    database.run(work)
+
+    assert ["a"] == database.saved
 
 
 def test_one_session_for_all_tries_is_refused(tmp_path: Path) -> None:
@@ -838,7 +900,7 @@ BUG = sa.exc.IntegrityError
         pytest.param(wrapped(kind=BUG, sqlstate="23505"), "raise", "raise", id="twice"),
         pytest.param(wrapped(sqlite_errorcode=1), "raise", "raise", id="no-table"),
         pytest.param(sa.exc.InvalidRequestError(), "raise", "raise", id="bug"),
-        pytest.param(ConnectionError(), "raise", "raise", id="of-others"),
+        pytest.param(ConnectionError(), "raise", "unknown", id="of-others"),
     ],
 )
 def test_what_follows_from_an_error(error: Exception, before: str, during: str) -> None:

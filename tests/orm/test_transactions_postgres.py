@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -28,6 +29,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.util import await_only
 from tests.stores.victims import PostgreSQL
 
 from resilient_auth import (
@@ -281,18 +283,221 @@ def test_a_cancelled_statement_is_not_repeated(database: Database) -> None:
     assert [] == database.told
 
 
-def test_a_failure_that_was_passed_over_is_no_success(database: Database) -> None:
+def fails(session: Session) -> None:
+    """Execute what fails."""
+    session.execute(sa.text("SELECT 1 / 0"))
+
+
+def fails_while_it_is_read(session: Session) -> None:
+    """Execute what fails at its fiftieth row."""
+    many = sa.text("SELECT 1 / (50 - x) FROM generate_series(1, 100) x")
+    options = {"yield_per": 1}
+    if session.connection().dialect.is_async:  # whose plain results have no parts
+        many = sa.text("SELECT 1 / 0")
+        options = {}
+    for _ in session.execute(many, execution_options=options):
+        pass
+
+
+@pytest.mark.parametrize("failing", [fails, fails_while_it_is_read])
+def test_a_failure_that_was_passed_over_is_no_success(
+    failing: Callable[[Session], None], database: Database
+) -> None:
     """PostgreSQL answers such a COMMIT with ROLLBACK, and the drivers say nothing."""
 
     def work(session: Session) -> None:
         insert()(session)
         with suppress(sa.exc.DBAPIError):
-            session.execute(sa.text("SELECT 1 / 0"))
+            failing(session)
 
     with pytest.raises(ConfigError, match="went on"):
         database.run(work)
 
     assert [] == database.rows
+
+
+async def test_a_stream_that_failed_and_was_passed_over_is_no_success(
+    server: Killable,
+) -> None:
+    """The statement did not fail, and what it found did."""
+    url = sa.make_url(server.address).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(url)
+    many = sa.text("SELECT 1 / (50 - x) FROM generate_series(1, 100) x")
+
+    async def work(session: AsyncSession) -> None:
+        with suppress(Exception):  # asyncpg's own
+            async for _ in await session.stream(
+                many, execution_options={"yield_per": 1}
+            ):
+                pass
+
+    with pytest.raises(ConfigError, match="went on"):
+        await arun_in_transaction(async_sessionmaker(engine), work)
+    await engine.dispose()
+
+
+def test_a_failure_on_one_of_two_connections_is_no_success(database: Database) -> None:
+    """Neither saves anything, whatever the other was asked last."""
+    other = database.connected()
+    plain = other if isinstance(other, sa.Engine) else other.sync_engine
+
+    def work(session: Session) -> None:
+        insert()(session)
+        with suppress(sa.exc.DBAPIError):
+            fails(session)
+        second = session.connection(bind_arguments={"bind": plain})
+        second.execute(INSERT, {"name": "b"})
+
+    with pytest.raises(ConfigError, match="went on"):
+        database.run(work)
+
+    assert [] == database.rows
+
+
+def test_a_failure_that_a_hook_passed_over_is_no_success(database: Database) -> None:
+    """A hook may come after the work has returned."""
+
+    def work(session: Session) -> None:
+        insert()(session)
+        event.listen(session, "before_commit", passing_over)
+
+    def passing_over(session: Session) -> None:
+        with suppress(sa.exc.DBAPIError):
+            fails(session)
+
+    with pytest.raises(ConfigError, match="went on"):
+        database.run(work)
+
+    assert [] == database.rows
+
+
+@pytest.mark.parametrize("then", [lambda _: None, insert("b")], ids=["end", "go-on"])
+@pytest.mark.parametrize("ending", ["ROLLBACK", "COMMIT"])
+def test_a_transaction_that_was_ended_in_sql_is_refused(
+    ending: str, then: Callable[[Session], None], database: Database
+) -> None:
+    """Half of the work would be saved, or none."""
+
+    def work(session: Session) -> None:
+        insert()(session)
+        with suppress(ConfigError):
+            session.execute(sa.text(ending))
+        then(session)
+
+    with pytest.raises(ConfigError, match="ended its transaction"):
+        database.run(work)
+
+    assert "b" not in database.rows
+
+
+def test_what_the_drivers_own_cursor_did_is_seen(server: Killable) -> None:
+    """As COPY needs it; psycopg tells how its connection stands."""
+    database = Database(server, "psycopg")
+
+    def failing(session: Session) -> None:
+        insert()(session)
+        cursor = session.connection().connection.cursor()
+        with suppress(Exception):
+            cursor.execute("SELECT 1 / 0")
+
+    def ending(session: Session) -> None:
+        insert()(session)
+        session.connection().connection.rollback()
+
+    def ending_and_going_on(session: Session) -> None:
+        ending(session)
+        insert()(session)
+
+    for work, said in (
+        (failing, "went on"),
+        (ending, "ended its"),
+        (ending_and_going_on, "ended its"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            database.run(work)
+    rows = database.rows
+    database.close()
+
+    assert [] == rows
+
+
+def test_two_phases_are_refused(database: Database) -> None:
+    """A PREPARE whose answer is lost may be committed by somebody else."""
+    with pytest.raises(ConfigError, match="two phases"):
+        run_in_transaction(lambda: Session(twophase=True), insert())
+
+    assert [] == database.rows
+
+
+def test_an_error_that_a_hook_made_of_a_lost_commit_is_unknown(
+    database: Database,
+) -> None:
+    """Whatever it is called, nobody knows what was saved."""
+
+    class OurError(Exception):
+        """What the application knows errors as."""
+
+    def translate(context: sa.ExceptionContext) -> None:
+        raise OurError from context.original_exception
+
+    engine = database.connected()
+    plain = engine if isinstance(engine, sa.Engine) else engine.sync_engine
+    event.listen(plain, "handle_error", translate)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(database.run, insert(slow=60), engine=engine)
+        database.say(f"SELECT pg_terminate_backend({database.in_commit()})")
+        with pytest.raises(CommitOutcomeUnknown) as caught:
+            running.result()
+    database.say("INSERT INTO doom VALUES ('here')")
+    # The server said that it was rolled back; asyncpg's own error shows through.
+    with pytest.raises(Unavailable if plain.dialect.is_async else OurError):
+        database.run(insert(), engine=engine)
+
+    assert isinstance(caught.value.__cause__, OurError)
+    assert [] == database.rows
+
+
+def test_a_transaction_that_idled_too_long_is_not_unknown(database: Database) -> None:
+    """No COMMIT was sent, or the server answered it."""
+
+    def work(session: Session) -> None:
+        session.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 50"))
+        insert()(session)
+        pid = session.scalar(sa.text("SELECT pg_backend_pid()"))
+        alive = f"SELECT FROM pg_stat_activity WHERE pid = {pid}"
+        with database.owner.connect() as looking:
+            while looking.exec_driver_sql(alive).all():
+                looking.rollback()
+        if session.connection().dialect.is_async:  # its loop hears that it is over
+            await_only(asyncio.sleep(0.01))
+
+    with pytest.raises(Unavailable) as caught:
+        database.run(work, attempts=2)
+
+    assert not isinstance(caught.value, CommitOutcomeUnknown)
+    assert [] == database.rows
+
+
+@pytest.mark.parametrize(
+    ("statement", "state"),
+    [
+        ("SELECT currval('numbers')", "55000"),
+        ("SELECT deeper(1)", "54001"),
+    ],
+)
+def test_a_mistake_that_a_driver_calls_operational_is_raised_as_it_is(
+    statement: str, state: str, database: Database
+) -> None:
+    """Trying again would not help."""
+    database.say(
+        "CREATE SEQUENCE IF NOT EXISTS numbers;"
+        "CREATE OR REPLACE FUNCTION deeper(i int) RETURNS int LANGUAGE plpgsql AS "
+        "$$ BEGIN RETURN deeper(i + 1); END $$"
+    )
+    with pytest.raises(sa.exc.DBAPIError) as caught:
+        database.run(lambda session: session.execute(sa.text(statement)))
+
+    assert state == getattr(caught.value.orig, "sqlstate", None)
 
 
 def test_a_failure_that_was_undone_is_none(database: Database) -> None:
@@ -385,9 +590,10 @@ def test_a_restart_that_the_work_passed_over_is_run_again(
 
 
 def test_a_restart_before_a_failure_was_asked_about_is_run_again(
-    database: Database, restart: Callable[[], None]
+    server: Killable, restart: Callable[[], None]
 ) -> None:
-    """The question whether anything would be saved is answered by nobody."""
+    """The question that asyncpg needs, whether it would be saved, has no answer."""
+    database = Database(server, "asyncpg")
 
     def fail_and_restart(session: Session) -> None:
         with suppress(sa.exc.DBAPIError):
@@ -403,8 +609,10 @@ def test_a_restart_before_a_failure_was_asked_about_is_run_again(
             fail_and_restart(session)
 
     database.run(work)
+    rows = database.rows
+    database.close()
 
-    assert ["a"] == database.rows
+    assert ["a"] == rows
     assert ["disconnected"] == database.reasons
 
 
@@ -489,6 +697,27 @@ def test_a_connection_lost_during_commit_is_unknown(
     assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__}"
     assert [] == database.rows
     assert [] == database.told
+
+
+def test_idempotent_work_that_fails_after_a_lost_commit_is_unknown(
+    database: Database,
+) -> None:
+    """The second try may fail on what the first one saved."""
+    tries: list[Session] = []
+
+    def work(session: Session) -> None:
+        tries.append(session)
+        if len(tries) == 2:
+            raise ValueError
+        insert(slow=60)(session)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(database.run, work, idempotent=True)
+        database.say(f"SELECT pg_terminate_backend({database.in_commit()})")
+        with pytest.raises(CommitOutcomeUnknown) as caught:
+            running.result()
+
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_idempotent_work_is_run_again(database: Database) -> None:

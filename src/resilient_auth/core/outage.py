@@ -33,6 +33,8 @@ _OUTAGES = frozenset(
 _MAX_DEPTH = 8
 
 
+#: Program limits and wrong order, which psycopg calls operational: our own mistakes.
+_ASKED_TOO_MUCH = ("54", "55000")
 _SQLITE_ERROR = 1  # SQLite's code for what it has no other: no such table, bad SQL
 
 
@@ -42,7 +44,19 @@ def is_outage(error: BaseException) -> bool:
     # SQLite calls a missing table operational too, as it does a lock.
     if any(getattr(each, "sqlite_errorcode", 0) == _SQLITE_ERROR for each in chain):
         return False
+    if sqlstate_of(error).startswith(_ASKED_TOO_MUCH):
+        return False
     return any(_is_named_so(each) for each in chain)
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """Return the five characters, under the names that drivers give them, or none."""
+    for each in causes(error):
+        for name in ("sqlstate", "pgcode"):
+            state = getattr(each, name, None)
+            if isinstance(state, str):
+                return state
+    return ""
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

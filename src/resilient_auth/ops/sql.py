@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from resilient_auth.core import arguments
 from resilient_auth.core.checks import CheckResult
+from resilient_auth.core.outage import sqlstate_of
 from resilient_auth.errors import ConfigError
 from resilient_auth.resilience.asking import asking
 
@@ -35,6 +36,8 @@ _Found = TypeVar("_Found")
 #: What is asked. SQLite computes ``SELECT 1`` without its file, so it reads a page.
 _QUESTION = sa.select(1)
 _QUESTIONS = {"sqlite": sa.text("SELECT count(*) FROM sqlite_master")}
+#: PostgreSQL has all the connections that it takes; those that are open go on.
+_TOO_MANY = "53300"
 #: The share of its time for which the check waits for a connection from the pool.
 _PATIENCE = 0.25
 
@@ -44,8 +47,8 @@ class SqlCheck:
     Asks the database of *engine* something small, within *timeout* seconds.
 
     Warns, ``saturated``, when the database answers and the engine's pool has had no
-    connection for a quarter of that time. On SQLite the question reads the file, so a
-    lock that stops readers is seen.
+    connection for a quarter of that time, or the server has none left. On SQLite the
+    question reads the file, so a lock that stops readers is seen.
     """
 
     def __init__(
@@ -74,10 +77,15 @@ class SqlCheck:
         now = asyncio.get_running_loop().time
         ends_at = now() + self.timeout
         with asking():
-            if isinstance(engine, AsyncEngine):
-                await _ask_async(engine)
-            else:
-                await self._ask_in_a_thread(engine)
+            try:
+                if isinstance(engine, AsyncEngine):
+                    await _ask_async(engine)
+                else:
+                    await self._ask_in_a_thread(engine)
+            except Exception as error:
+                if sqlstate_of(error) != _TOO_MANY:
+                    raise
+                return CheckResult("warn", "saturated: the server takes no more")
             if not _may_be_full(engine):
                 return CheckResult("pass")
             patience = min(self.timeout * _PATIENCE, (ends_at - now()) / 2)

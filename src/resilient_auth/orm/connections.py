@@ -33,10 +33,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import arguments
-from resilient_auth.core.outage import is_outage
+from resilient_auth.core.outage import is_outage, sqlstate_of
 from resilient_auth.errors import CircuitOpen, ConfigError, Unavailable, answer_with
 from resilient_auth.events import DatabaseLost, DatabaseReconnected, Listener, tell
-from resilient_auth.orm.outcomes import sqlstate_of
 from resilient_auth.resilience.asking import is_asking
 from resilient_auth.resilience.breaker import Breaker, Circuit, Ticket
 from resilient_auth.resilience.forks import watch
@@ -46,6 +45,9 @@ from resilient_auth.resilience.verdict import KINDS
 _OUTAGE = "resilient_auth_outage"
 #: The server ended one connection, since it was idle for too long: nothing is lost.
 _ENDED_ALONE = frozenset({"25P03", "57P05"})
+
+#: The server takes no more connections, and so is there: nothing is lost.
+_TOO_MANY = "53300"
 
 _guarded: WeakSet[Dialect] = WeakSet()
 
@@ -127,7 +129,7 @@ class DatabaseGuard:
             connection = dialect.connect(*cargs, **cparams)
         except Exception as error:
             is_away = is_outage(error)
-            if is_away:
+            if is_away and sqlstate_of(error) != _TOO_MANY:
                 self._lost(_reason_of(error), outages)
             self._give_back(ticket, "connection" if is_away else "bug")
             if is_away:

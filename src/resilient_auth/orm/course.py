@@ -55,10 +55,16 @@ class Course:
         self._failed = 0
         self._unknown = False
         self._deadline = Deadline.current()
-        if self._deadline is not None and not self._deadline.remaining():
-            raise DeadlineExceeded(
-                self._operation, self._deadline.seconds, code="store_unavailable"
-            )
+
+    def begin(self) -> None:
+        """Let a try begin, unless the time is over."""
+        if self._deadline is None or self._deadline.remaining():
+            return
+        if self._unknown:
+            raise CommitOutcomeUnknown(self._operation, self._failed)
+        raise DeadlineExceeded(
+            self._operation, self._deadline.seconds, code="store_unavailable"
+        )
 
     def after(self, error: Exception, standing: Standing) -> TransactionRetried | None:
         """
@@ -67,10 +73,10 @@ class Course:
         Raises: `Unavailable` from it if it is an outage that outlasted our patience.
         """
         outcome = outcome_of(error, standing)
-        if outcome.fate == "raise":
+        self._failed += 1
+        if outcome.fate == "raise" and not self._unknown:
             return None
         hide_parameters(error)
-        self._failed += 1
         # Idempotent work goes on after such a try, and may have been saved by it.
         self._unknown = self._unknown or outcome.fate == "unknown"
         # Nobody can connect before that, and then whoever waits here is not alone.
@@ -95,7 +101,7 @@ class Course:
         tell(self._listeners, retry)
 
     def _may_retry(self, outcome: Outcome, wait: float) -> bool:
-        if outcome.fate == "unavailable":
+        if outcome.fate in {"raise", "unavailable"}:
             return False
         if outcome.fate == "unknown" and not self._idempotent:
             return False

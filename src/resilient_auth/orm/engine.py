@@ -11,6 +11,8 @@ connection is used, and so asked whether it lives, before a firewall forgets it.
 """
 
 import math
+import os
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -151,7 +153,9 @@ def engine_settings(
     and SQLite by pysqlite and aiosqlite, where *lock_timeout* is how long to wait for a
     writer. Any other database gets what concerns its pool alone. *pool_size* and
     *max_overflow* are SQLAlchemy's own unless given. What the URL says itself, and what
-    is in *connect_args*, is yours and stays as it is. Connects to nothing.
+    is in *connect_args*, is yours and stays as it is; with psycopg so is what is in
+    ``PGOPTIONS``, and a ``service`` keeps the server's times to itself. Connects to
+    nothing.
 
     >>> settings = engine_settings("sqlite:///rows.db")
     >>> settings["connect_args"], settings["pool_timeout"]
@@ -250,6 +254,9 @@ def _limits(pool_size: int | None, max_overflow: int | None) -> dict[str, object
 # Each yields what its ``connect`` is to be given: setting, argument, value. *said* is
 # what the user says already, in the URL or beside it.
 
+#: What libpq's ``options`` set: ``-c name=…``, ``-cname=…``, ``--name=…``.
+_NAMED = re.compile(r"(?:^|(?<=\s)|(?<=-c))(?:--)?([A-Za-z_][\w-]*)(?=\s*=)")
+
 _Rows = Iterator[tuple[str, str, object]]
 
 
@@ -262,10 +269,13 @@ def _psycopg(times: Mapping[str, float], said: Mapping[str, Any]) -> _Rows:
         yield "peer_timeout", "keepalives_idle", _whole(peer / 2)
         yield "peer_timeout", "keepalives_interval", _whole(peer / 6)
         yield "peer_timeout", "keepalives_count", 3
-    theirs = str(said.get("options", ""))
+    if "service" in said or "PGSERVICE" in os.environ:
+        return  # its file may have options, and libpq takes one source alone
+    theirs = str(said.get("options", os.environ.get("PGOPTIONS", "")))
+    named = {each.replace("-", "_").lower() for each in _NAMED.findall(theirs)}
     ours: list[str] = []
     for name, parameter in _ON_THE_SERVER.items():
-        if name in times and f"{parameter}=" not in theirs:
+        if name in times and parameter not in named:
             ours.append(f"-c {parameter}={_milliseconds(times[name])}")
             yield name, "options", " ".join([*ours, theirs]).strip()
 
@@ -273,12 +283,13 @@ def _psycopg(times: Mapping[str, float], said: Mapping[str, Any]) -> _Rows:
 def _asyncpg(times: Mapping[str, float], said: Mapping[str, Any]) -> _Rows:
     """Speak asyncpg's words; of TCP it has none, so that it watches each command."""
     yield "connect_timeout", "timeout", times["connect_timeout"]
-    settings = dict(said.get("server_settings", {}))
+    theirs = said.get("server_settings", {})
+    settings = dict(theirs)
     for name, parameter in _ON_THE_SERVER.items():
         if name in times and parameter not in settings:
             settings = settings | {parameter: str(_milliseconds(times[name]))}
             yield name, "server_settings", settings
-    if "statement_timeout" in times:
+    if "statement_timeout" in times and "statement_timeout" not in theirs:
         patience = times["statement_timeout"] + _GRACE
         yield "command_timeout", "command_timeout", patience
 

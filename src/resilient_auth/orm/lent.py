@@ -4,19 +4,15 @@ Is the session used as it was lent?
 `run_in_transaction` lends a session to the work and wants it back in the transaction
 that was begun, neither committed nor rolled back. SQLAlchemy's public events tell what
 is done with it, so that a COMMIT of the work's own is refused before it is sent. They
-also tell what no exception does: whether *our* COMMIT was sent.
-
-PostgreSQL answers the COMMIT of a transaction in which a statement failed with ROLLBACK
-and no error. Work that passed over such a failure would be reported as saved; it is
-asked before, and only if the last statement failed.
+also tell what no exception does: whether *our* COMMIT was sent. How each connection
+stands is the question of `watched`.
 """
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, Result, ScalarResult, event, exc
+from sqlalchemy import Connection, Result, ScalarResult, event
 from sqlalchemy.engine import MappingResult
 from sqlalchemy.ext.asyncio import (
     AsyncMappingResult,
@@ -30,6 +26,12 @@ from sqlalchemy.orm import Session, scoped_session
 from resilient_auth.core import arguments
 from resilient_auth.errors import ConfigError
 from resilient_auth.orm.outcomes import Standing
+from resilient_auth.orm.watched import (
+    ENDED,
+    PASSED_OVER,
+    Watched,
+    saves_each_statement,
+)
 
 #: What is of no use once the session is closed → what to return instead.
 _LEFTOVERS: tuple[tuple[tuple[type, ...], str], ...] = (
@@ -53,13 +55,16 @@ class Lent:
                 "session_factory gave a session that is in use; it makes a new one for "
                 "each try, as sessionmaker(engine) does."
             )
-        self._connections: list[Connection] = []
+        if session.twophase:
+            raise ConfigError(
+                "The session commits in two phases (twophase=True), of which the "
+                "second may be left to a coordinator; this is for one phase."
+            )
+        self._watched: dict[Connection, Watched] = {}
         self._committed: list[Connection] = []
         self._committing = False
         self._over = False
-        self._unanswered: Connection | None = None
         self._misuse: ConfigError | None = None
-        self._in_two_phases = session.twophase
         event.listen(session, "after_transaction_create", self._on_create)
         event.listen(session, "after_begin", self._on_begin)
         self._root = session.begin()
@@ -76,7 +81,12 @@ class Lent:
 
     def commit(self, session: Session) -> None:
         """Send what is left, and COMMIT; refuse a *session* that is not as it was."""
-        self._settle(session)
+        if self._misuse is not None:
+            raise self._misuse
+        if session.get_transaction() is not self._root:
+            raise ConfigError(ENDED)
+        if not session.is_active:
+            raise ConfigError(PASSED_OVER)
         self._committing = True
         session.commit()
 
@@ -84,39 +94,16 @@ class Lent:
         """Take the session back: whoever kept it can do nothing more with it."""
         self._over = True
         # The session's own connections are gone; one that was the user's is not.
-        for connection in self._connections:
+        for connection in self._watched:
             if not connection.closed:
-                for name, listener in self._listeners(connection):
+                for name, listener in self._listeners():
                     event.remove(connection, name, listener)
 
-    def _settle(self, session: Session) -> None:
-        if self._misuse is not None:
-            raise self._misuse
-        if session.get_transaction() is not self._root:
-            raise ConfigError(
-                "The work ended its transaction by itself. Leave commit, rollback and "
-                "close to run_in_transaction; to undo a part, use begin_nested()."
-            )
-        if not session.is_active:
-            raise _passed_over()
-        session.flush()
-        connection = self._unanswered
-        if connection is not None:
-            try:
-                connection.exec_driver_sql("SELECT 1")
-            except exc.DBAPIError as error:
-                if error.connection_invalidated:
-                    raise
-                raise _passed_over() from None
-
-    def _listeners(
-        self, connection: Connection
-    ) -> Iterator[tuple[str, Callable[..., None]]]:
-        """Yield what is to be heard of *connection*; each costs microseconds."""
-        yield "commit_twophase" if self._in_two_phases else "commit", self._on_commit
-        if connection.dialect.name == "postgresql":
-            yield "before_cursor_execute", self._on_ask
-            yield "after_cursor_execute", self._on_answer
+    def _listeners(self) -> Iterator[tuple[str, Callable[..., None]]]:
+        """Yield what is to be heard of a connection; each costs microseconds."""
+        yield "commit", self._on_commit
+        yield "before_cursor_execute", self._on_ask
+        yield "after_cursor_execute", self._on_answer
 
     def _on_create(self, session: Session, _: object) -> None:
         """Refuse a transaction after the end."""
@@ -129,16 +116,16 @@ class Lent:
 
     def _on_begin(self, _: Session, __: object, connection: Connection) -> None:
         """Watch a *connection* that joins; SAVEPOINTs tell of it again."""
-        if connection in self._connections:
+        if connection in self._watched:
             return
-        if _saves_each_statement(connection):
+        if saves_each_statement(connection):
             self._refuse(
                 "The engine is in AUTOCOMMIT, where each statement is saved at once "
                 "and nothing can be rolled back or tried again; give the session an "
                 "engine with another isolation_level."
             )
-        self._connections.append(connection)
-        for name, listener in self._listeners(connection):
+        self._watched[connection] = Watched(connection)
+        for name, listener in self._listeners():
             event.listen(connection, name, listener)
 
     def _on_commit(self, connection: Connection, *_: Any) -> None:
@@ -148,18 +135,32 @@ class Lent:
                 "The work commits by itself; run_in_transaction does, once the work "
                 "has returned. Leave session.commit() out."
             )
-        self._committed.append(connection)
+        if not self._committed:  # before the first of several is saved
+            if self._misuse is not None:
+                raise self._misuse
+            for each in self._watched.values():
+                self._refuse(each.settle())
+        if not self._watched[connection].is_closed:
+            self._committed.append(connection)
 
     def _on_ask(self, connection: Connection, *_: Any) -> None:
-        self._unanswered = connection
+        if self._misuse is not None:  # asyncpg would save it at once
+            raise self._misuse
+        self._refuse(self._watched[connection].ask())
 
-    def _on_answer(self, *_: Any) -> None:
-        self._unanswered = None
+    def _on_answer(
+        self, connection: Connection, _: object, statement: str, *rest: Any
+    ) -> None:
+        context = rest[1]
+        options = {} if context is None else context.execution_options
+        in_parts = bool(options.get("stream_results"))
+        self._refuse(self._watched[connection].answer(statement, in_parts=in_parts))
 
-    def _refuse(self, message: str) -> None:
-        """Raise, and again before COMMIT if that was passed over."""
-        self._misuse = ConfigError(message)
-        raise self._misuse
+    def _refuse(self, wrong: str) -> None:
+        """Raise what is *wrong*, if anything; and again if that is passed over."""
+        if wrong:
+            self._misuse = ConfigError(wrong)
+            raise self._misuse
 
 
 def refuse_factory(session_factory: object, *, asynchronous: bool) -> None:
@@ -210,23 +211,3 @@ def _discard(unused: object) -> None:
     """Close a coroutine that nobody will await, so that Python does not complain."""
     if inspect.iscoroutine(unused):
         unused.close()
-
-
-def _passed_over() -> ConfigError:
-    return ConfigError(
-        "A statement failed and the work went on, so that nothing would be saved. Let "
-        "errors of the database out of the work, or wrap what may fail in "
-        "`with session.begin_nested():`."
-    )
-
-
-def _saves_each_statement(connection: Connection) -> bool:
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        return True
-    # On SQLite it is how many have SQLAlchemy alone say BEGIN, and no AUTOCOMMIT.
-    if connection.dialect.name == "sqlite":
-        return False
-    with suppress(AttributeError, NotImplementedError):  # SQLAlchemy before 2.0.43
-        dbapi_connection = connection.connection.dbapi_connection
-        return bool(connection.dialect.detect_autocommit_setting(dbapi_connection))  # type: ignore[arg-type]
-    return False

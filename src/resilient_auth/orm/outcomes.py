@@ -13,7 +13,7 @@ question has two parts, the error and how the transaction stood.
     open              the engine's circuit is open  retry
     open              other trouble of the server   unavailable
     committing        the server's own answer       as if open: it was rolled back
-    committing        no answer                     unknown
+    committing        anything else                 unknown
     saved, partly     trouble                       unknown
     (any)             everything else               raise
 
@@ -26,7 +26,7 @@ from typing import Literal
 
 from sqlalchemy import exc
 
-from resilient_auth.core.outage import causes, is_outage
+from resilient_auth.core.outage import causes, is_outage, sqlstate_of
 from resilient_auth.errors import CircuitOpen
 
 Standing = Literal["open", "committing", "saved", "partly"]
@@ -38,6 +38,9 @@ _RETRIED = {"40001": "serialization", "40P01": "deadlock", "55P03": "locked"}
 _GONE = frozenset({"57P01", "57P02", "57P03"})
 #: What asyncpg says of a connection that died between two requests.
 _DIED = "InternalClientError"
+#: The server ended the connection of a transaction that took, or idled, too long; the
+#: next one would as well.
+_TOO_SLOW = frozenset({"25P03", "25P04"})
 #: A server may say of a COMMIT itself that it does not know (SQL:2016, CockroachDB).
 _UNSURE = frozenset({"40003", "08007"})
 #: Primary result codes of SQLite.
@@ -71,11 +74,14 @@ def outcome_of(error: Exception, standing: Standing) -> Outcome:
     if _is_away(error) and standing == "open":
         return Outcome("retry", "unreachable")
     found = _found(error) if _is_of_the_database(error) else Outcome("raise")
-    if standing == "open" or found.fate == "raise":
+    if standing == "open":
         return found
-    if standing == "committing" and found.answered:
-        return found
-    return Outcome("unknown", "commit_unknown")
+    is_known = found.fate == "raise"
+    if standing == "committing":
+        # What is nobody's we know may be a hook's translation of an answer, or of none.
+        is_answer = is_known and _is_an_answer(sqlstate_of(error))
+        is_known = found.answered or is_answer
+    return found if is_known else Outcome("unknown", "commit_unknown")
 
 
 def hide_parameters(error: BaseException) -> None:
@@ -83,16 +89,6 @@ def hide_parameters(error: BaseException) -> None:
     for each in causes(error):
         if isinstance(each, exc.StatementError):
             each.hide_parameters = True
-
-
-def sqlstate_of(error: BaseException) -> str:
-    """Return the five characters, under the names that drivers give them, or none."""
-    for each in causes(error):
-        for name in ("sqlstate", "pgcode"):
-            state = getattr(each, name, None)
-            if isinstance(state, str):
-                return state
-    return ""
 
 
 def _found(error: Exception) -> Outcome:
@@ -103,14 +99,14 @@ def _found(error: Exception) -> Outcome:
     if isinstance(error, exc.PendingRollbackError) and error.code == _WENT_ON:
         return Outcome("retry", "disconnected", answered=True)
     state = sqlstate_of(error)
-    if _is_lost(error, state):
+    if state not in _TOO_SLOW and _is_lost(error, state):
         return Outcome("retry", "disconnected")
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
         return Outcome("retry", "unreachable")  # one that the driver let through
     reason = _reason_to_retry(error, state)
     if reason:
         return Outcome("retry", reason, answered=True)
-    if not is_outage(error):
+    if not is_outage(error) and state not in _TOO_SLOW:
         return Outcome("raise", answered=True)
     if state:
         return Outcome("unavailable", state, answered=state not in _UNSURE)
@@ -144,8 +140,16 @@ def _is_of_the_database(error: Exception) -> bool:
     return False
 
 
+def _is_an_answer(state: str) -> bool:
+    return bool(state) and not _says_gone(state) and state not in _UNSURE
+
+
+def _says_gone(state: str) -> bool:
+    return state in _GONE or state.startswith("08")
+
+
 def _is_lost(error: Exception, state: str) -> bool:
-    if state in _GONE or state.startswith("08"):
+    if _says_gone(state):
         return True
     if any(type(each).__name__ == _DIED for each in causes(error)):
         return True

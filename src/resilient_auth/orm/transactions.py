@@ -55,10 +55,11 @@ def run_in_transaction(
     from any thread.
 
     Raises: `CommitOutcomeUnknown` when it may or may not have been saved; otherwise
-    nothing was. `Unavailable` for an outage, the database's error being its cause (a
-    pool that is exhausted is not waited for twice); `DeadlineExceeded` when no time is
-    left to begin; `ConfigError` for misuse, such as a call inside another; and whatever
-    else *work* or the database raises, as it is.
+    nothing was, unless it was a hook after COMMIT that raised. `Unavailable` for an
+    outage, the database's error being its cause (a pool that is exhausted is not waited
+    for twice); `DeadlineExceeded` when no time is left to begin a try; `ConfigError`
+    for misuse, such as a call inside another; and whatever else *work* or the database
+    raises, as it is.
     """
     refuse_factory(session_factory, asynchronous=False)
     course = Course(work, attempts, idempotent, backoff, listeners)
@@ -66,6 +67,7 @@ def run_in_transaction(
         raise ConfigError("work is an async def; arun_in_transaction takes it.")
     with alone():
         while True:
+            course.begin()
             session = session_factory()
             refuse_session(session, asynchronous=False)
             lent = Lent(session)
@@ -98,13 +100,14 @@ async def arun_in_transaction(
     """
     Do the same with an `AsyncSession` and *work* that is awaited.
 
-    A task that is cancelled is rolled back. Cancelled during COMMIT, it ends like a
-    lost connection does, and is told nothing but that it was cancelled.
+    A task that is cancelled is rolled back, unless COMMIT was sent: then it may have
+    been saved, and nothing is told but that it was cancelled.
     """
     refuse_factory(session_factory, asynchronous=True)
     course = Course(work, attempts, idempotent, backoff, listeners)
     with alone():
         while True:
+            course.begin()
             session = session_factory()
             refuse_session(session, asynchronous=True)
             lent = Lent(session.sync_session)
@@ -119,7 +122,7 @@ async def arun_in_transaction(
             else:
                 return result
             finally:
-                # A cancelled task waits for nothing; what it began here goes on.
+                # Whoever is cancelled a second time waits no longer; this goes on.
                 await asyncio.shield(asyncio.create_task(_aclose(session, lent)))
             course.announce(retry)
             await asyncio.sleep(retry.wait)
