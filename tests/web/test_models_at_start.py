@@ -233,14 +233,24 @@ def test_an_asgi_application_starts_if_its_models_are_sound(
 
 
 @ASGI
-@pytest.mark.parametrize("error", [ConfigError("two Users"), RuntimeError("two Users")])
 def test_an_asgi_application_does_not_start_otherwise(
-    make: Callable[[object], Any], error: Exception
+    make: Callable[[object], Any],
 ) -> None:
     """Raised, it would pass for an application without a lifespan, and be served."""
-    said = started(make(Unsound(error)))
+    said = started(make(Unsound(ConfigError("two Users"))))
 
     assert [{"type": "lifespan.startup.failed", "message": "two Users"}] == said
+
+
+@ASGI
+def test_a_bug_at_the_start_says_where_it_is(make: Callable[[object], Any]) -> None:
+    """The server logs the message alone."""
+    (said,) = started(make(Unsound(RuntimeError("no idea"))))
+
+    assert "lifespan.startup.failed" == said["type"]
+    assert "Traceback" in said["message"]
+    assert "in require" in said["message"]
+    assert "RuntimeError: no idea" in said["message"]
 
 
 def flask(models: object) -> None:

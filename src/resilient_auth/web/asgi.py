@@ -14,6 +14,7 @@ which logs it once.
 
 import asyncio
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 from resilient_auth import events
 from resilient_auth.core.deployment import Deployment
 from resilient_auth.core.view import Answer, RequestView
-from resilient_auth.errors import AnswerError, Refused
+from resilient_auth.errors import AnswerError, ConfigError, Refused
 from resilient_auth.web.preflight import is_preflight, preflight
 from resilient_auth.web.refusals import Refusals
 from resilient_auth.web.start import RequiredAtStart
@@ -91,8 +92,11 @@ class Wrap:
         startup = await receive()
         try:
             models.require()
-        except Exception as error:  # noqa: BLE001 - raised, it would pass for "no lifespan"
-            said = str(error) or type(error).__name__
+        except ConfigError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        except Exception:  # noqa: BLE001 - raised, it would pass for "no lifespan"
+            said = traceback.format_exc()
             await send({"type": "lifespan.startup.failed", "message": said})
             return
         waiting = [startup]
