@@ -1,6 +1,9 @@
 """Models from a shell: what a person, a program and a pull request are told."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +46,7 @@ def test_without_an_error_the_status_is_0(tmp_path: Path) -> None:
     assert "1 models, 0 errors, 1 warnings" in result.output
 
 
-@pytest.mark.parametrize("said", [["no/such"], ["--format", "xml"]])
+@pytest.mark.parametrize("said", [["no/such"], [""], ["--format", "xml"]])
 def test_what_cannot_be_done_is_status_2(said: list[str]) -> None:
     """CI can tell a bad command from a bad model."""
     result = run(*said)
@@ -100,6 +103,82 @@ def test_a_name_that_is_no_text_is_printed_all_the_same(
 
     assert 0 == result.exit_code
     assert "udcff" in result.output
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_what_the_terminal_cannot_show_is_escaped(
+    encoding: str, tmp_path: Path
+) -> None:
+    """A class in Cyrillic on a console of the West: still the right status."""
+    tree = BASE + "\n@ модель.py\n__tablename__ = (\n"
+    write(tree + mod("one.py", cls("Класс"), cls("Класс")), tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "resilient_auth.cli", "models", "check", "."],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+
+    assert (1, b"") == (done.returncode, done.stderr)
+    assert "1 errors, 1 warnings" in done.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_the_name_of_a_file_is_no_command(form: str, tmp_path: Path) -> None:
+    """Whoever names a file does not talk to the terminal, nor to the workflow."""
+    name = "a\n::error title=x::y\n\x1b[2J\x85\u2028.py"
+    write(BASE, tmp_path)
+    head = "from base import Base\n__table__ = 1\n"
+    two = (
+        head + 2 * "class User(Base):\n    __table_args__ = {'extend_existing': True}\n"
+    )
+    (tmp_path / name).write_text(two, "utf-8")
+    (tmp_path / f"b{name}").write_text("__tablename__ = (\n", "utf-8")
+    result = run("--format", form, str(tmp_path))
+    lines = [each.strip() for each in result.output.splitlines()]
+
+    assert 1 == result.exit_code
+    assert not [each for each in lines if each.startswith("::error title=x")]
+    assert not {"\x1b", "\x85", "\u2028"} & set(result.output)
+    assert "User" in result.output
+
+
+#: What the hook runs, as if SQLAlchemy and all the extras but ``cli`` were missing.
+BARE = """
+import sys
+extras = "sqlalchemy redis starlette fastapi flask httpx requests argon2 throttled"
+sys.modules.update(dict.fromkeys(extras.split(), None))
+from resilient_auth import check_source
+from resilient_auth.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "shown"),
+    [
+        (["models", "check", "."], 1, "Two classes are called 'User'"),
+        (["--version"], 0, "resilient-auth, version"),
+        (["keys", "--help"], 0, "Make and rotate the keys"),
+        (["explain", "--help"], 0, "Say why the request"),
+    ],
+    ids=["models", "version", "keys", "explain"],
+)
+def test_the_commands_need_no_sqlalchemy(
+    said: list[str], status: int, shown: str, here: Path
+) -> None:
+    """A hook is installed into an environment of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", BARE, *said],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (status, "") == (done.returncode, done.stderr)
+    assert shown in done.stdout
 
 
 def test_an_allowed_duplicate_is_shown_and_no_error(here: Path) -> None:

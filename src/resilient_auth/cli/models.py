@@ -1,6 +1,7 @@
 """Are the models of some source files sound? Asked from a shell, a hook, or in CI."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def models() -> None:
 
 
 @models.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=click.Path())
 @click.option(
     "--format",
     "form",
@@ -27,7 +28,7 @@ def models() -> None:
     help="What to print; github marks the lines of a pull request.",
 )
 @told
-def check(paths: tuple[Path, ...], form: str) -> None:
+def check(paths: tuple[str, ...], form: str) -> None:
     """
     Read the Python files in PATHS (this folder) and report models that share a name.
 
@@ -35,7 +36,7 @@ def check(paths: tuple[Path, ...], form: str) -> None:
     among PATHS alone. The status is 0 without an error, also if there are warnings; 1
     with one; 2 if PATHS cannot be looked at.
     """
-    report = check_source(paths or (Path(),))
+    report = check_source(paths or (".",))
     click.echo(_printable(_FORMS[form](report)))
     if report.errors:
         raise SystemExit(1)
@@ -86,8 +87,9 @@ def _escaped(text: str, also: str = "") -> str:
 
 
 def _printable(text: str) -> str:
-    """Return *text* with what no terminal takes, as a file's name may hold, escaped."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Return *text* with what standard output cannot encode escaped."""
+    encoding = sys.stdout.encoding
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 _FORMS: dict[str, Callable[[ModelReport], str]] = {

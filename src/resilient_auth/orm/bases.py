@@ -18,7 +18,7 @@ cannot be told. Silence about a conflict is better than a false alarm.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from resilient_auth.orm.tree import Tree
@@ -49,6 +49,7 @@ _DECORATOR = "sqlalchemy.as_declarative"
 _DATACLASS = "sqlalchemy.mapped_as_dataclass"
 _META = "sqlalchemy.DeclarativeMeta"
 _SQLMODEL = "sqlmodel.SQLModel"
+_GUARD = "resilient_auth.guard_models"
 _MAKERS = frozenset(
     (
         *_ROOTS,
@@ -101,13 +102,27 @@ class Bases:
         }
         return base.registry if is_mapped[base.rule] else None
 
-    def mapped_by_call(
-        self, called: Later, cls: Later
-    ) -> Iterator[tuple[Registry, ClassSite]]:
-        """Yield the class that a call maps, as ``registry.map_imperatively`` does."""
-        match called.get(), cls.get():
-            case Method(registry, "map_imperatively"), ClassSite() as site:
+    def mapped_by_call(self, call: Call) -> Iterator[tuple[Registry, ClassSite]]:
+        """Yield the class that *call* maps, as ``registry.map_imperatively`` does."""
+        match call.function.get(), [each.get() for each in call.given[:1]]:
+            case Method(registry, "map_imperatively"), [ClassSite() as site]:
                 yield registry, site
+
+    def ruled_by_call(self, call: Call) -> Registry | None:
+        """Return what `guard_models` says in *call*; key None: of any base there is."""
+        if call.function.get() != Outside(_GUARD):
+            return None
+        base = call.given[0] if call.given else call.named.get("base", Later())
+        match base.get():
+            case Base(registry=owner):
+                key = owner.key
+            case Registry(key=key):
+                pass
+            case Outside(name="sqlmodel.SQLModel" as key):
+                pass
+            case _:
+                key = None
+        return Registry(key, "", allow=call.allow, warns=call.warns)
 
     def ancestors_of(self, site: ClassSite) -> Iterator[ClassSite]:
         """Yield the classes that *site* derives from, as far as they are known."""
@@ -217,10 +232,11 @@ class Bases:
             is_root = decorator.name == "as_declarative_base"
             rule: Rule = "always" if is_root else "decorated"
             return Base(decorator.registry, rule, site, is_root=is_root)
-        own = self._own_registry(site)
+        own = _given_registry(site, site.named)
         bases = [(name, later.get()) for name, later in site.bases]
         outside = [each.name for _, each in bases if isinstance(each, Outside)]
         if _meta(site) == _META or any(name in _ROOTS for name in outside):
+            own = _given_registry(site, site.says)
             registry = replace(own or Registry(site, ""), label=site.path)
             return Base(registry, "always", site, is_root=True)
         if _SQLMODEL in outside:
@@ -238,14 +254,17 @@ class Bases:
         ]
         if not guessed:
             return site
+        if not site.says_yes("__tablename__", "__table__"):  # or it may be a column
+            own = own or _given_registry(site, site.says)
         return Base(own or _registry_of_all(guessed), "named", site)
 
-    def _own_registry(self, site: ClassSite) -> Registry | None:
-        said = site.says.get("registry") or site.named.get("registry")
-        found = None if said is None else said.get()
-        if found is None or isinstance(found, Registry):
-            return found
-        return Registry((site, found), site.path)
+
+def _given_registry(site: ClassSite, names: Mapping[str, Later]) -> Registry | None:
+    """Return what *names*, of the body or the keywords of *site*, call its registry."""
+    found = names["registry"].get() if "registry" in names else None
+    if found is None or isinstance(found, Registry):
+        return found
+    return Registry((site, found), site.path)
 
 
 def makes_models(value: Value) -> bool:

@@ -7,6 +7,7 @@ and comments, but hardly overlooks anything.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,34 +17,37 @@ from resilient_auth.orm.values import Import
 #: after the other they are found in a tenth of the time of one pattern for all.
 _HINTS = (
     *(b"sqlalchemy", b"SQLAlchemy", b"SQLModel", b"eclarative", b"__table"),
-    *(b"GuardedRegistry", b"map_imperatively"),
+    *(b"GuardedRegistry", b"guard_models", b"map_imperatively"),
 )
 _MAKING = re.compile(
     rb"DeclarativeBase|DeclarativeMeta|declarative_base|as_declarative|automap_base"
     rb"|SQLModel|flask_sqlalchemy|SQLAlchemy[ \t]*+[()]|mapped_as_dataclass"
-    rb"|registry[ \t]*+(?:[(),]|as\b)|GuardedRegistry|map_imperatively"
-    rb"|__table__|__tablename__"
+    rb"|registry[ \t]*+(?:[(),]|as\b)|GuardedRegistry|guard_models"
+    rb"|map_imperatively|__table__|__tablename__"
 )
 # Each pattern below begins with a word, which is many times as fast as the beginning of
 # a line, and never takes back what it took, so that no text makes it slow.
 _NAME = rb"[\w.\x80-\xff]++"
 _WORD = re.compile(_NAME)
-_NAMED = re.compile(rb"(%b)(?:\s++as\s++(%b))?" % (_NAME, _NAME))
-_ALIASED = re.compile(rb"(%b)\s++as\b" % _NAME)
+_NAMED = re.compile(rb"(%b)(?:[\s\\]++as[\s\\]++(%b))?" % (_NAME, _NAME))
+_ALIASED = re.compile(rb"(?<![\w.\x80-\xff])(%b)[\s\\]++as\b" % _NAME)
 #: The rest of a line, and of those that a backslash joins to it.
 _LINE = rb"[^\n\\#;]*+(?:\\\r?\n[^\n\\#;]*+)*+"
-#: What stands in brackets up to the next one, with comments.
-_LINES = rb"\([^()#]*+(?:#[^\n]{0,500}+[^()#]*+)*+"
+#: The names in brackets, with comments. A keyword ends them: where they are themselves
+#: in a comment or a string, the bracket may be open for good.
+_LINES = rb"\((?:(?!(?:from|import|class)\b)%b|[\s,\\]++|#[^\n]*+)*+" % _NAME
 _FROM = re.compile(
-    rb"from[ \t]*+(\.*+)[ \t]*+((?!import\b)%b|)"
-    rb"(?:[ \t]|\\\r?\n)*+import\b[ \t]*+(%b|%b)" % (_NAME, _LINES, _LINE)
+    rb"from(?<![\w.\x80-\xff]from)[\s\\]*+(\.*+)[\s\\]*+((?!import\b)%b|)"
+    rb"[\s\\]*+import\b(?:[ \t\f]|\\\r?\n)*+(%b|%b)" % (_NAME, _LINES, _LINE)
 )
 _IMPORT = re.compile(rb"import(?<![\w.][ \t]import)[ \t]++(%b)" % _LINE)
+#: Up to the colon after a bracket; one in a ``{1: 2}`` is not the last.
 _BASES = re.compile(
-    rb"class[ \t]++[\w\x80-\xff]++[ \t]*+[\[(]([^:#]*+(?:#[^\n]{0,500}+[^:#]*+)*+)"
+    rb"class[\s\\]++[\w\x80-\xff]++[\s\\]*+[\[(]"
+    rb"([^:#]*+(?:(?:#[^\n]*+|(?<![)\]]):)[^:#]*+)*+)"
 )
 _DECORATOR = re.compile(rb"@[ \t]*+(%b)" % _NAME)
-_ASSIGNED = re.compile(rb"=[ \t]*+(%b)[ \t]*+[(\r\n#]" % _NAME)
+_ASSIGNED = re.compile(rb"=[ \t]*+(%b)[ \t]*+(?:[(\r\n#;]|\Z)" % _NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ class Glance:
         """
         Yield what seems to be imported, with the name that it gets, ``*`` for a star.
 
-        As the blocks are not seen, all seem to stand in none.
+        A dotted one gives its first part the name. As the blocks are not seen, all seem
+        to stand in none.
         """
         for dots, module, several in self._froms:
             owner, level = _text(module), len(dots)
@@ -75,20 +80,19 @@ class Glance:
                 yield Import(owner, level, None, ()), "*"
         for several in self._imports:
             for name, alias in _NAMED.findall(several):
-                bound = alias or name.partition(b".")[0]
-                yield Import(_text(name), 0, None, ()), _text(bound)
+                yield Import(_text(name), 0, None, ()), _text(alias or name)
 
 
 def glance(text: bytes) -> Glance:
     """Return what *text* seems to say; never raises, and takes time as it is long."""
+    text = text.removeprefix(BOM_UTF8)
     froms = _FROM.findall(text)
     may_make = any(each in text for each in _HINTS) and bool(_MAKING.search(text))
     words: list[bytes] = []
     if not may_make:
         words = [*_BASES.findall(text), *_DECORATOR.findall(text)]
         words += [name for *_, names in froms for name in _ALIASED.findall(names)]
-        if b"sqlalchemy" in text:
-            words += _ASSIGNED.findall(text)
+        words += _ASSIGNED.findall(text)
     found = frozenset(map(_text, _WORD.findall(b" ".join(words))))
     return Glance(may_make, found, froms, _IMPORT.findall(text))
 

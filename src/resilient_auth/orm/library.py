@@ -14,9 +14,9 @@ from dataclasses import replace
 from resilient_auth.orm.bases import Bases, makes_models
 from resilient_auth.orm.glance import Glance, glance
 from resilient_auth.orm.reading import read_source
-from resilient_auth.orm.report import ModelFinding
+from resilient_auth.orm.report import ModelFinding, printable
 from resilient_auth.orm.tree import Tree, read_bytes
-from resilient_auth.orm.values import Import, Source, Value
+from resilient_auth.orm.values import Import, Source, Value, arms_of
 
 
 class Library:
@@ -79,7 +79,7 @@ class Library:
         for what, bound in self._glances[file].imports():
             if bound == "*":
                 value = self.bases.imported(file, replace(what, name=root))
-            elif root == bound and what.module.startswith(f"{root}."):
+            elif bound.startswith(f"{root}."):
                 value = self.bases.imported(file, replace(what, module=root))
             elif root in (bound, what.name):
                 value = self.bases.imported(file, what)
@@ -107,7 +107,7 @@ class Library:
             return None
 
     def _parsed(self, file: str, text: bytes) -> Source | None:
-        module = self.tree.module_of(file)
+        module = printable(self.tree.module_of(file))
         line = None
         try:
             with warnings.catch_warnings():
@@ -154,7 +154,8 @@ class Library:
     def _surely_imports(self, file: str, module: str, names: Collection[str]) -> bool:
         source = self.load(file)
         return source is not None and any(
-            (each.module, each.level, each.block) == (module, 0, ())
+            (each.module, each.level) == (module, 0)
+            and not arms_of(each.block)
             and each.name in names
             for each in source.imports
         )
@@ -164,7 +165,7 @@ def _fault(file: str, line: int | None, why: str) -> ModelFinding:
     return ModelFinding(
         code="unreadable_source",
         level="warning",
-        text=f"This was not read, nor are its models known: {why}.",
-        file=file,
+        text=f"This was not read, nor are its models known: {printable(why)}.",
+        file=printable(file),
         line=line,
     )

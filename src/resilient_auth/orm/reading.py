@@ -6,30 +6,41 @@ is assigned twice is two bases. Left out, on purpose:
 
 - classes inside functions and under ``if __name__ == "__main__"``: whether they are
   ever made, and how often, cannot be read;
-- ``if TYPE_CHECKING``: it never runs;
+- ``if TYPE_CHECKING``, ``if 0`` and what stands behind a ``return``: it never runs;
 - the classes of a module that calls ``clear_mappers()`` or ``dispose()`` while it is
   imported, and classes that are deleted again.
 """
 
 import ast
-from collections import ChainMap
+from collections import ChainMap, defaultdict
 from collections.abc import MutableMapping, Sequence
 from typing import TypeAlias
 
 from resilient_auth.orm.bases import Bases
+from resilient_auth.orm.branches import (
+    NESTED,
+    Branch,
+    arms_of_branch,
+    is_of_machine,
+    is_start,
+    last_name,
+    leaves,
+)
 from resilient_auth.orm.values import (
     FALSE,
+    GOES_ON,
+    UNSURE,
     Block,
     Call,
     ClassSite,
     Import,
     Later,
     Source,
+    arms_of,
 )
 
 _Names: TypeAlias = MutableMapping[str, Later]
-_Branch: TypeAlias = ast.If | ast.Try | ast.TryStar | ast.Match
-_Arms: TypeAlias = list[Sequence[ast.stmt]]
+_Straight: TypeAlias = ast.With | ast.AsyncWith | ast.For | ast.AsyncFor | ast.While
 
 #: What the body of a class may say to SQLAlchemy, or to us.
 _SAID = (
@@ -54,6 +65,8 @@ def read_source(
     reader.pass_block(ast.parse(text).body, reader.source.names, (), "")
     if reader.forgets:
         reader.source.classes.clear()
+    gone = reader.forgotten
+    reader.source.classes = [each for each in reader.source.classes if each not in gone]
     return reader.source
 
 
@@ -64,32 +77,56 @@ class _Reader:
         self.source = source
         self.meanings = meanings
         self.forgets = False
+        self.forgotten: set[ClassSite] = set()
+        #: By qualified name, the classes of that name, and the names of those within.
+        self._held: dict[str, list[ClassSite]] = defaultdict(list)
+        self._inner: dict[str, list[str]] = defaultdict(list)
 
     def pass_block(
         self, body: Sequence[ast.stmt], names: _Names | None, block: Block, outer: str
     ) -> None:
         """Pass *body*; *names* is None in a function, of which only imports count."""
         for each in body:
-            match each:
-                case ast.Import() | ast.ImportFrom():
-                    self._import(each, names, block)
-                case ast.FunctionDef() | ast.AsyncFunctionDef():
-                    self.pass_block(each.body, None, (*block, (each.lineno, 0)), outer)
-                    if names is not None:
-                        names[each.name] = Later()
-                case ast.ClassDef() if names is not None:
-                    self._class(each, names, block, outer)
-                case ast.If() | ast.Try() | ast.TryStar() | ast.Match():
-                    self._branch(each, names, block, outer)
-                    if _leaves(each):  # what follows is one more arm
-                        block = (*block, (each.lineno, -1))
-                case ast.With() | ast.For() | ast.While() | ast.ClassDef():
-                    self.pass_block(each.body, names, block, outer)
-                    self.pass_block(getattr(each, "orelse", ()), names, block, outer)
-                case _ if names is not None:
-                    self._simple(each, names)
+            self._pass(each, names, block, outer)
+            if leaves([each]):
+                if not isinstance(each, NESTED):
+                    return  # what follows never runs
+                block = (*block, (each.lineno, GOES_ON))
 
-    def _simple(self, each: ast.stmt, names: _Names) -> None:
+    def _pass(
+        self, each: ast.stmt, names: _Names | None, block: Block, outer: str
+    ) -> None:
+        match each:
+            case ast.Import() | ast.ImportFrom():
+                self._import(each, names, block)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                inner = (*block, (each.lineno, UNSURE))
+                self.pass_block(each.body, None, inner, outer)
+                if names is not None:
+                    names[each.name] = Later()
+            case ast.ClassDef() if names is not None:
+                self._class(each, names, block, outer)
+            case ast.ClassDef():
+                self.pass_block(each.body, names, block, outer)
+            case ast.If() | ast.Try() | ast.TryStar() | ast.Match():
+                self._branch(each, names, block, outer)
+            case (
+                ast.With() | ast.AsyncWith() | ast.For() | ast.AsyncFor() | ast.While()
+            ):
+                self._straight(each, names, block, outer)
+            case _ if names is not None:
+                self._simple(each, names, block)
+
+    def _straight(
+        self, each: _Straight, names: _Names | None, block: Block, outer: str
+    ) -> None:
+        """Pass what is no branch, unless it leaves; the ``else`` of a loop may be."""
+        inner = (*block, (each.lineno, 0)) if leaves([each]) else block
+        self.pass_block(each.body, names, inner, outer)
+        last = (*block, (each.lineno, 1)) if leaves(each.body) else block
+        self.pass_block(getattr(each, "orelse", ()), names, last, outer)
+
+    def _simple(self, each: ast.stmt, names: _Names, block: Block) -> None:
         match each:
             case ast.Assign(targets=targets, value=value):
                 label = next((t.id for t in targets if isinstance(t, ast.Name)), "")
@@ -98,33 +135,38 @@ class _Reader:
                     whole = isinstance(target, ast.Name)
                     for name in _bound(target):
                         names[name] = found if whole else Later()
+                        if whole and isinstance(value, ast.Name):
+                            self.source.aliases.add((name, value.id))
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 names[name] = self._later(value, names, name)
             case ast.Delete(targets=targets):
                 for name in (name for target in targets for name in _bound(target)):
                     names.pop(name, None)
                     self._forget(name, itself=True)
-            case ast.Expr(value=ast.Call(func=function, args=[ast.Name() as cls, *_])):
-                called = self._later(function, names)
-                self.source.imperative.append((called, self._later(cls, names)))
-            case ast.Expr(value=ast.Call(func=function)):
-                self.forgets |= _last_name(function) in ("clear_mappers", "dispose")
+            case ast.Expr(value=ast.Call() as call):
+                self.source.calls.append((self._call(call, names), block))
+                self.forgets |= last_name(call.func) in ("clear_mappers", "dispose")
 
     def _branch(
-        self, branch: _Branch, names: _Names | None, block: Block, outer: str
+        self, branch: Branch, names: _Names | None, block: Block, outer: str
     ) -> None:
         """Pass each arm with names of its own; where both bind one, the first wins."""
         bound: list[_Names] = []
-        for number, body in enumerate(_arms(branch)):
+        arms = arms_of_branch(branch, self.source.aliases)
+        line = branch.lineno
+        unsure = ((line, UNSURE),) if is_of_machine(branch) else ()
+        goes_on = ((line, GOES_ON),) if leaves([branch]) else ()
+        for number, body in enumerate(arms):
             inner = None if names is None else ChainMap({}, names)
-            self.pass_block(body, inner, (*block, (branch.lineno, number)), outer)
+            before = (*block, *(() if leaves(body) else goes_on), *unsure)
+            self.pass_block(body, inner, (*before, (line, number)), outer)
             bound += [] if inner is None else [inner.maps[0]]
         for each in reversed(bound):
             if names is not None:
                 names.update(each)
-        if isinstance(branch, ast.If) and _is_start(branch.test):
+        if isinstance(branch, ast.If) and is_start(branch.test):
             self.source.is_script = True
-            self.pass_block(branch.body, None, (*block, (branch.lineno, 0)), outer)
+            self.pass_block(branch.body, None, (*block, (line, 0)), outer)
         if isinstance(branch, ast.Try | ast.TryStar):
             self.pass_block(branch.finalbody, names, block, outer)
 
@@ -147,7 +189,7 @@ class _Reader:
             elif names is not None:
                 names[bound] = self._imported(value)
             if what.name is not None and what.name != bound:
-                self.source.aliases[bound] = what.name
+                self.source.aliases.add((bound, what.name))
 
     def _imported(self, what: Import) -> Later:
         file, meanings = self.source.file, self.meanings
@@ -166,10 +208,9 @@ class _Reader:
             module=self.source.module,
             qualname=qualname,
             line=min([each.lineno, *(how.lineno for how in each.decorator_list)]),
-            block=block,
+            block=arms_of(block),
             bases=tuple(
-                (_last_name(base) or "", self._later(base, names))
-                for base in each.bases
+                (last_name(base) or "", self._later(base, names)) for base in each.bases
             ),
             named=self._named(each.keywords, names),
             decorators=tuple(self._later(how, names) for how in each.decorator_list),
@@ -181,15 +222,16 @@ class _Reader:
         )
         names[each.name] = Later(lambda: self.meanings.defined(site))
         self.source.classes.append(site)
+        self._held[qualname].append(site)
+        self._inner[outer].append(qualname)
 
     def _forget(self, path: str, *, itself: bool) -> None:
         """Leave out what is in the class at *path*: nobody holds it any more."""
-        self.source.classes = [
-            each
-            for each in self.source.classes
-            if not each.qualname.startswith(f"{path}.")
-            and not (itself and each.qualname == path)
-        ]
+        waiting = [path] if itself else self._inner.pop(path, [])
+        while waiting:
+            each = waiting.pop()
+            waiting += self._inner.pop(each, ())
+            self.forgotten.update(self._held.pop(each, ()))
 
     def _later(self, value: ast.expr, names: _Names, label: str = "") -> Later:
         """Return what *value* stands for, as far as it can be read."""
@@ -205,20 +247,23 @@ class _Reader:
                 return Later(lambda: meanings.attribute(inner.get(), name))
             case ast.Subscript(value=owner):  # Base[int], Generic[T]
                 return self._later(owner, names)
-            case ast.Call(func=function, args=given, keywords=keywords):
-                call = Call(
-                    key=(file, value.lineno, value.col_offset),
-                    label=f"{self.source.module}.{label}".rstrip("."),
-                    function=self._later(function, names),
-                    given=tuple(self._later(each, names) for each in given),
-                    named=self._named(keywords, names),
-                    allow=_allowed(keywords),
-                    warns=any(map(_warns, keywords)),
-                )
+            case ast.Call():
+                call = self._call(value, names, label)
                 return Later(lambda: meanings.called(call))
             case ast.Constant(value=constant) if not constant:
                 return Later(lambda: FALSE)
         return Later()
+
+    def _call(self, call: ast.Call, names: _Names, label: str = "") -> Call:
+        return Call(
+            key=(self.source.file, call.lineno, call.col_offset),
+            label=f"{self.source.module}.{label}".rstrip("."),
+            function=self._later(call.func, names),
+            given=tuple(self._later(each, names) for each in call.args),
+            named=self._named(call.keywords, names),
+            allow=_allowed(call.keywords),
+            warns=any(map(_warns, call.keywords)),
+        )
 
     def _named(
         self, keywords: Sequence[ast.keyword], names: _Names
@@ -226,48 +271,6 @@ class _Reader:
         return {
             each.arg: self._later(each.value, names) for each in keywords if each.arg
         }
-
-
-def _arms(branch: _Branch) -> _Arms:
-    """Return the arms of *branch*, an elif among them, without what never runs."""
-    if isinstance(branch, ast.Match):
-        return [each.body for each in branch.cases]
-    if not isinstance(branch, ast.If):
-        first = [*branch.body, *branch.orelse]
-        return [first, *(each.body for each in branch.handlers)]
-    arms: _Arms = []
-    while True:
-        test, last = branch.test, branch.orelse
-        arms.append(() if _is_typing(test) or _is_start(test) else branch.body)
-        if isinstance(test, ast.UnaryOp) and _is_typing(test.operand):
-            return [*arms, ()]
-        if len(last) != 1 or not isinstance(last[0], ast.If):
-            return [*arms, last]
-        branch = last[0]
-
-
-def _leaves(branch: _Branch) -> bool:
-    """Say whether what follows an ``if`` is not reached from its body."""
-    leaving = ast.Return | ast.Raise | ast.Continue | ast.Break
-    return isinstance(branch, ast.If) and isinstance(branch.body[-1], leaving)
-
-
-def _is_typing(test: ast.expr) -> bool:
-    return _last_name(test) == "TYPE_CHECKING"
-
-
-def _is_start(test: ast.expr) -> bool:
-    """Say whether *test* compares ``__name__``: the file was started as a script."""
-    return isinstance(test, ast.Compare) and _last_name(test.left) == "__name__"
-
-
-def _last_name(value: ast.expr) -> str | None:
-    match value:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case ast.Subscript(value=owner):
-            return _last_name(owner)
-    return None
 
 
 def _bound(target: ast.expr) -> list[str]:

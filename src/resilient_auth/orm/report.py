@@ -17,7 +17,8 @@ class ModelFinding:
 
     *code* is stable: ``duplicate_model``, ``double_import``; at start also
     ``ambiguous_name``, ``unresolved_name``, ``mapper_failed``, ``import_failed``,
-    ``import_cycle``; in source also ``extend_existing``, ``unreadable_source``.
+    ``import_cycle``; in source also ``extend_existing``, ``unreadable_source``, and
+    what is not printable in the name of a file is escaped.
     """
 
     code: str
@@ -63,6 +64,14 @@ class ModelReport:
         """Raise `ConfigError` with the whole report, unless there is no error."""
         if self.errors:
             raise ConfigError(str(self))
+
+
+def printable(path: str) -> str:
+    """Return *path* on one line, with what no terminal should be sent escaped."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in path
+    )
 
 
 def report_of(models: int, findings: Iterable[ModelFinding]) -> ModelReport:

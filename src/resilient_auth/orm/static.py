@@ -8,7 +8,7 @@ conflicts early, and `check_models` finds the rest at start.
 
 import gc
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
@@ -27,10 +27,16 @@ from resilient_auth.orm.doubles import DoubleImport
 from resilient_auth.orm.findings import of_conflict, of_double, of_extension
 from resilient_auth.orm.library import Library
 from resilient_auth.orm.places import Place
-from resilient_auth.orm.report import Level, ModelFinding, ModelReport, report_of
+from resilient_auth.orm.report import (
+    Level,
+    ModelFinding,
+    ModelReport,
+    printable,
+    report_of,
+)
 from resilient_auth.orm.together import Togetherness
 from resilient_auth.orm.tree import Tree, is_there
-from resilient_auth.orm.values import ClassSite, Database, Registry
+from resilient_auth.orm.values import ClassSite, Database, Registry, arms_of
 
 _Models = Mapping[Registry, Mapping[str, list[ClassSite]]]
 
@@ -108,9 +114,8 @@ class _Check:
                     found.add(name)
                 if isinstance(value, Database):
                     found.add("Model")
-        for source in self.library.sources():
-            found |= {new for new, name in source.aliases.items() if name in found}
-        return frozenset(found)
+        aliases = (each for source in self.library.sources() for each in source.aliases)
+        return _with_aliases(found, aliases)
 
     def _models(self) -> _Models:
         """Return the mapped classes by registry and name, in the order of places."""
@@ -122,23 +127,31 @@ class _Check:
                 registry = self.bases.registry_of(site)
                 if registry is not None:
                     found[registry][site.name].append(site)
-            for call in source.imperative:
-                for registry, site in self.bases.mapped_by_call(*call):
-                    found[registry][site.name].append(site)
+            for call, block in source.calls:
+                for registry, site in self.bases.mapped_by_call(call):
+                    if not arms_of(block):
+                        found[registry][site.name].append(site)
         return found
+
+    def _rules(self) -> Mapping[Hashable, Registry]:
+        """Return what `guard_models` says of registries, by their keys."""
+        ruled = (
+            self.bases.ruled_by_call(call)
+            for source in self.library.sources()
+            for call, _ in source.calls
+        )
+        return {each.key: each for each in ruled if each is not None}
 
     def _conflicts(self, models: _Models) -> Iterator[ModelFinding]:
         """Yield a finding for each class whose name another one has before it."""
-        for registry, by_name in models.items():
-            base = _file_of(registry)
+        rules = self._rules()
+        for plain, by_name in models.items():
+            base = _file_of(plain)
+            rule = rules.get(plain.key, rules.get(None))
+            registry = plain if rule is None else plain.with_rules_of(rule)
             for group in by_name.values():
-                told = set()
-                for first, second in combinations(group, 2):
-                    if second not in told and self.together.of_classes(
-                        first, second, base
-                    ):
-                        told.add(second)
-                        yield self._conflict(registry, first, second)
+                for first, second in self.together.pairs(group, base):
+                    yield self._conflict(registry, first, second)
 
     def _conflict(
         self, registry: Registry, first: ClassSite, second: ClassSite
@@ -167,11 +180,27 @@ class _Check:
             for one, other in combinations(sorted(modules), 2):
                 if self.together.of_importers(modules[one], modules[other]):
                     double = DoubleImport(
-                        file=file,
+                        file=printable(file),
                         modules=(one, other),
                         classes=tuple(sorted(classes[file])),
                     )
                     yield of_double(double)
+
+
+def _with_aliases(
+    names: Iterable[str], aliases: Iterable[tuple[str, str]]
+) -> frozenset[str]:
+    """Return *names*, and what leads to one of them through any number of *aliases*."""
+    others: dict[str, list[str]] = defaultdict(list)
+    for new, name in aliases:
+        others[name].append(new)
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting += others.pop(name, ())
+    return frozenset(found)
 
 
 def _file_of(registry: Registry) -> str | None:
@@ -184,7 +213,10 @@ def _file_of(registry: Registry) -> str | None:
 
 def _place(site: ClassSite) -> Place:
     return Place(
-        module=site.module, qualname=site.qualname, file=site.file, line=site.line
+        module=site.module,
+        qualname=site.qualname,
+        file=printable(site.file),
+        line=site.line,
     )
 
 

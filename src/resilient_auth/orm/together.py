@@ -15,14 +15,17 @@ which files may run others, and only those that may run both, or stand between, 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, cached_property
+from heapq import merge
+from itertools import groupby
 
 from resilient_auth.orm.library import Library
-from resilient_auth.orm.values import Block, ClassSite, Import
+from resilient_auth.orm.values import UNSURE, Block, ClassSite, Import, arms_of
 
-_Runs = list[tuple[Block, frozenset[str]]]
+#: By file, the blocks that run it.
+_Runs = Mapping[str, Sequence[Block]]
 
 #: How many imports away the files are that are looked at first; most conflicts show.
 _NEAR = 2
@@ -37,6 +40,35 @@ class Togetherness:
         self._runs: Callable[[str], _Runs] = cache(self._find_runs)
         self._always: Callable[[str], frozenset[str]] = cache(self._find_always)
 
+    def pairs(
+        self, classes: Sequence[ClassSite], base: str | None
+    ) -> Iterator[tuple[ClassSite, ClassSite]]:
+        """
+        Yield each of *classes* that can be at once with one before it; that one first.
+
+        Many may have one name and never meet, so only those are compared that one file
+        may run, or that are in one package.
+        """
+        known: dict[tuple[str, Block], list[int]] = defaultdict(list)
+        for number, second in enumerate(classes if len(classes) > 1 else ()):
+            meeting = [known[each] for each in self._meeting_points(second)]
+            for before, _ in groupby(merge(*meeting)):
+                if self.of_classes(classes[before], second, base):
+                    yield classes[before], second
+                    break
+            for numbers in meeting:
+                numbers.append(number)
+
+    def _meeting_points(self, site: ClassSite) -> set[tuple[str, Block]]:
+        """Return where *site* is known; it meets no class that is known elsewhere."""
+        if site.block:
+            return {(site.file, site.block)}
+        places = self._may_run({site.file}, None)
+        package = self._tree.package_of(site.file)
+        if package is not None and not self._is_script(site.file):
+            places.add(package)
+        return {(each, ()) for each in places}
+
     def of_classes(self, one: ClassSite, other: ClassSite, base: str | None) -> bool:
         """Say whether *one* and *other* can be at once; *base* is their base's file."""
         if one.file == other.file:
@@ -49,12 +81,12 @@ class Togetherness:
         packages = {each and self._tree.package_of(each) for each in files}
         if len(packages) > 1 or None in packages or self._are_scripts(*files[1:]):
             return False
-        return not any(self._blocks({one.file}, {other.file}))
+        return all(_is_around(*pair) for pair in self._blocks({one.file}, {other.file}))
 
     def of_importers(self, some: set[str], others: set[str]) -> bool:
         """Say whether one of *some* files and one of the *others* can run at once."""
         return any(
-            _is_around(*pair)
+            _meet(*pair)
             for reach in (_NEAR, None)
             for pair in self._blocks(some, others, reach)
         )
@@ -72,11 +104,18 @@ class Togetherness:
         within = self._below(both, near | near_others)
         left, right = self._runners(some, within), self._runners(others, within)
         for file in both:
-            runs = self._runs(file)
-            here = [block for block, files in runs if not left.isdisjoint(files)]
+            here = self._reaching(file, some, left)
             if here:
-                there = [block for block, files in runs if not right.isdisjoint(files)]
+                there = self._reaching(file, others, right)
                 yield from ((one, other) for one in here for other in there)
+
+    def _reaching(
+        self, file: str, given: AbstractSet[str], runners: AbstractSet[str]
+    ) -> list[Block]:
+        """Return the blocks of *file* that run one of *given*, or what runs one."""
+        own: list[Block] = [()] if file in given else []
+        runs = self._runs(file)
+        return own + [block for each in runs.keys() & runners for block in runs[each]]
 
     def _may_run(self, files: AbstractSet[str], reach: int | None) -> set[str]:
         """Return *files*, and those that seem to run one, at most *reach* away."""
@@ -143,16 +182,20 @@ class Togetherness:
         return found
 
     def _find_runs(self, file: str) -> _Runs:
-        """Return what each block of *file* runs, itself included."""
+        """Return what other files *file* runs, and in which blocks."""
         source = self._library.load(file)
-        imports = () if source is None else source.imports
-        ran = [(each.block, frozenset(self._targets(file, each))) for each in imports]
-        return [((), frozenset({file})), *ran]
+        found: dict[str, list[Block]] = defaultdict(list)
+        for each in () if source is None else source.imports:
+            for target in self._targets(file, each):
+                if target != file:
+                    found[target].append(each.block)
+        return found
 
     def _find_always(self, file: str) -> frozenset[str]:
         """Return what *file* runs whenever it runs, itself included."""
-        always = (files for block, files in self._runs(file) if not block)
-        return frozenset().union(*always)
+        runs = self._runs(file).items()
+        always = (each for each, blocks in runs if not all(map(arms_of, blocks)))
+        return frozenset({file, *always})
 
     def _targets(self, file: str, each: Import) -> Iterator[str]:
         """Yield the files that *each* runs, if nobody has imported them before."""
@@ -164,6 +207,13 @@ class Togetherness:
             if target is not None:
                 yield target
                 yield from self._tree.packages_of(target)
+
+
+def _meet(one: Block, other: Block) -> bool:
+    """Say whether one of the blocks is within the other, and sure to run with it."""
+    shorter, longer = sorted((one, other), key=len)
+    within = longer[len(shorter) :]
+    return _is_around(one, other) and all(arm != UNSURE for _, arm in within)
 
 
 def _is_around(one: Block, other: Block) -> bool:

@@ -5,13 +5,17 @@ Values only. Two of them are equal where they mean one object of the running pro
 """
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 #: In which branches and functions a statement stands, from the outside in: each by its
 #: line and the number of the arm. Statements of one block run together, and with those
-#: of the blocks around it.
+#: of the blocks around it, if it has no arm that is `UNSURE`.
 Block: TypeAlias = tuple[tuple[int, int], ...]
+#: What follows a branch, one arm of which leaves, runs unless it was that one.
+GOES_ON = -1
+#: Whether it ever runs cannot be read: a function, or what the machine decides.
+UNSURE = -2
 #: When a class that derives from a base is mapped.
 Rule: TypeAlias = Literal["always", "table", "named", "decorated"]
 
@@ -28,6 +32,13 @@ class Registry:
     label: str = field(compare=False)
     allow: frozenset[str] | None = frozenset()
     warns: bool = False
+
+    def with_rules_of(self, other: "Registry") -> "Registry":
+        """Return this registry, which lets pass what *other* does, too."""
+        allow = None
+        if self.allow is not None and other.allow is not None:
+            allow = self.allow | other.allow
+        return replace(self, allow=allow, warns=self.warns or other.warns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,11 @@ class Base:
     rule: Rule
     site: "ClassSite | None" = None
     is_root: bool = False
+
+
+def arms_of(block: Block) -> Block:
+    """Return the arms of *block*, without what any run that gets so far passes."""
+    return tuple(arm for arm in block if arm[1] != GOES_ON)
 
 
 class Later:
@@ -181,15 +197,16 @@ class Source:
     """
     What one file says; *names* are bound when it has run.
 
-    *aliases* are those that are called otherwise where they are imported from.
+    *calls* are those whose result nobody takes, with the block in which they stand;
+    *aliases* are other names for what is called otherwise where it comes from.
     """
 
     file: str
     module: str
     names: dict[str, Later] = field(default_factory=dict)
-    aliases: dict[str, str] = field(default_factory=dict)
+    aliases: set[tuple[str, str]] = field(default_factory=set)
     stars: list[Import] = field(default_factory=list)
     classes: list[ClassSite] = field(default_factory=list)
-    imperative: list[tuple[Later, Later]] = field(default_factory=list)
+    calls: list[tuple[Call, Block]] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
     is_script: bool = False
