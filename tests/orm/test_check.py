@@ -71,6 +71,22 @@ def test_who_asks_at_once_has_one_answer(modules: Modules) -> None:
     assert all(each is reports[0] for each in reports)
 
 
+def test_a_module_that_asks_while_it_is_imported_is_told(modules: Modules) -> None:
+    """The thread that would answer is the one that asks; it cannot wait for itself."""
+    base = modules.load("app.base", BASE).Base
+    base.check = ModelCheck(base, packages=["app"])
+    site = "from app.base import Base\nBase.check.require()\n"
+    file = modules.write("app.site", site)
+    (finding,) = base.check.report().errors
+
+    assert ("import_failed", str(file), 2) == (
+        finding.code,
+        finding.file,
+        finding.line,
+    )
+    assert "ConfigError: A module asks the check 'models'" in finding.text
+
+
 @pytest.mark.parametrize(
     ("base", "settings", "said"),
     [

@@ -1,8 +1,10 @@
 """A class name is taken once per registry: what is refused, warned of, let through."""
 
 import gc
-import importlib
+import importlib.util
+import sys
 import warnings
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -173,6 +175,44 @@ class Admin:
     error = refusal(modules, "nested", BASE + user("users") + nested)
 
     assert ("nested.User", "nested.Admin.User") == error.classes
+    assert "full path" not in str(error)  # it is the same for both
+
+
+def test_the_cure_names_a_path_that_a_string_may_use(modules: Modules) -> None:
+    """SQLAlchemy knows no outer class."""
+    modules.load("base", BASE)
+    nested = "class Admin:" + user("admins").replace("\n", "\n    ") + "\n"
+    modules.load("one", FROM_BASE + nested)
+    error = refusal(modules, "two", FROM_BASE + user("accounts"))
+
+    assert 'write the full path ("one.User")' in str(error)
+
+
+def loaded(name: str, file: Path) -> ModuleType:
+    """Load *file* as the module *name*, whatever had that name before."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_two_files_of_one_module_name_are_two_places(modules: Modules) -> None:
+    """Plugins are loaded so; the second is no reload of the first."""
+    modules.load("base", BASE)
+    files = [
+        modules.write("plug_a.models", FROM_BASE + user("a")),
+        modules.write("plug_b.models", FROM_BASE + "\n\n" + user("b")),
+    ]
+    first = loaded("models", files[0])
+    with pytest.raises(DuplicateModelError) as caught:
+        loaded("models", files[1])
+    places = (f"{files[0]}:5", f"{files[1]}:7")
+
+    assert ("duplicate", places) == (caught.value.kind, caught.value.places)
+    assert "a" == first.User.__tablename__
 
 
 @pytest.mark.parametrize(

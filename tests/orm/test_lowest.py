@@ -13,8 +13,11 @@ TESTS = (
     "tests/stores/test_contract.py",
     "tests/stores/test_schema.py",
     "tests/orm/test_check.py",
+    "tests/orm/test_deferred.py",
     "tests/orm/test_guard.py",
     "tests/orm/test_observer.py",
+    "tests/orm/test_packages.py",
+    "tests/orm/test_races.py",
     "tests/orm/test_startup.py",
     "tests/orm/test_transactions.py",
 )

@@ -1,6 +1,9 @@
 """Bases that exist already: a second class of a name is refused once it is mapped."""
 
 import gc
+import os
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from types import ModuleType
@@ -196,6 +199,71 @@ def test_the_same_call_again_changes_nothing(modules: Modules) -> None:
     guard_models(base.registry)
     with pytest.raises(ConfigError, match="other settings"):
         guard_models(base, allow=["User"])
+
+
+def test_what_is_refused_is_refused_by_each_call(modules: Modules) -> None:
+    """Who swallowed the error once is not told that all is well."""
+    base = load_base(modules)
+    modules.load("one", FROM_BASE + user("users"))
+    modules.load("two", FROM_BASE + user("accounts"))
+    for _ in range(2):
+        with pytest.raises(DuplicateModelError, match=r"one\.User"):
+            guard_models(base)
+
+
+STRICTER = """
+import one, two
+from resilient_auth import DuplicateModelError
+try:
+    guard_models(Base)
+except DuplicateModelError:
+    print("refused")
+"""
+
+
+def test_stricter_settings_judge_what_others_let_in(modules: Modules) -> None:
+    """In a process of its own, since the first ones are for every base there is."""
+    head = (
+        "from resilient_auth import guard_models\nguard_models(on_duplicate='warn')\n"
+    )
+    modules.write("base", BASE)
+    modules.write("one", FROM_BASE + user("users"))
+    modules.write("two", FROM_BASE + user("accounts"))
+    program = modules.write("program", head + FROM_BASE + STRICTER)
+    done = subprocess.run(
+        [sys.executable, program],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "DuplicateModelWarning" in done.stderr
+    assert "refused\n" == done.stdout
+
+
+def test_a_refusal_does_not_end_the_judgement(modules: Modules) -> None:
+    """The classes that come after it in order are guarded all the same."""
+    base = load_base(modules)
+    modules.load("one", FROM_BASE + user("users"))
+    modules.load("two", FROM_BASE + user("accounts"))
+    zed = FROM_BASE + user("{0}").replace("User", "Zed")
+    modules.load("zed_one", zed.format("zed_one"))
+    with pytest.raises(DuplicateModelError, match="User"):
+        guard_models(base)
+    with pytest.raises(DuplicateModelError, match=r"zed_one\.Zed"):
+        modules.load("zed_two", zed.format("zed_two"))
+
+
+def test_what_came_while_events_were_cleared_is_judged(modules: Modules) -> None:
+    """The call that puts the guard back looks at what it missed."""
+    base = load_base(modules)
+    guard_models(base)
+    modules.load("one", FROM_BASE + user("users"))
+    Mapper.dispatch._clear()  # type: ignore[attr-defined]
+    modules.load("two", FROM_BASE + user("accounts"))
+    with pytest.raises(DuplicateModelError, match=r"two\.User"):
+        guard_models(base)
 
 
 def test_it_comes_back_after_mapper_events_were_cleared(modules: Modules) -> None:

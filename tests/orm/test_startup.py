@@ -33,17 +33,19 @@ def test_what_was_pasted_and_let_in_is_told_with_both_lines(modules: Modules) ->
     assert 14 == report.warnings[0].line
 
 
-def test_what_was_pasted_into_a_function_is_refused(modules: Modules) -> None:
-    """An application factory is one piece of code too; each call is a run of it."""
-    body = (user("a") + KEPT + user("b")).replace("\n", "\n    ")
+def test_two_branches_of_a_function_are_only_warned_of(modules: Modules) -> None:
+    """A factory that is called twice may come by both, and nothing was pasted."""
+    branch = "    if table == '{0}':" + user("{0}").replace("\n", "\n        ")
     modules.load("base", BASE)
-    module = modules.load("factory", FROM_BASE + "def make():" + body)
+    made = "def make(table):\n" + branch.format("a") + "\n" + branch.format("b")
+    module = modules.load("factory", FROM_BASE + made + "\n    return User\n")
+    first = module.make("a")
 
-    with pytest.raises(DuplicateModelError) as caught:
-        module.make()
-
-    assert "pasted" == caught.value.kind
-    assert 2 == len(set(caught.value.places))
+    with (
+        pytest.warns(DuplicateModelWarning, match="redefined"),
+        pytest.warns(match="already contains"),  # SQLAlchemy's own words
+    ):
+        assert first is not module.make("b")
 
 
 def test_a_class_of_type_has_no_line_of_its_base(modules: Modules) -> None:
@@ -96,6 +98,143 @@ class Post(Base):
     linked = relationship("one.User", secondary="post_users", viewonly=True)
     right = relationship("one.User", secondary="posts", viewonly=True)
 """
+
+
+LITERAL = """
+class Note(Base):
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    about = relationship(
+        "Note",
+        primaryjoin="and_(foreign(Note.id) == remote(Note.id), Note.kind == 'post')",
+        viewonly=True,
+    )
+    author = relationship(TARGET)
+"""
+
+
+def test_a_literal_in_an_expression_is_no_name(modules: Modules) -> None:
+    """It would be told as a fault, and hide the fault that no source shows."""
+    base = modules.load("base", BASE).Base
+    modules.load("note", FROM_BASE + "TARGET = 'Usr'\n" + LITERAL)
+    (finding,) = check_models(base).errors
+
+    assert "unresolved_name" == finding.code
+    assert "'Usr'" in finding.text
+    assert "'post'" not in finding.text
+
+
+ROOTS = """
+from sqlalchemy import Column, Integer
+from sqlalchemy.orm import registry, relationship
+class Root:
+    pass
+"""
+ROOTED = """
+@registry().mapped
+class {0}(Root):
+    __tablename__ = "{0}"
+    id = Column(Integer, primary_key=True)
+    wrong = relationship("No{0}")
+"""
+
+
+def test_every_registry_below_a_class_is_checked(modules: Modules) -> None:
+    """SQLModel shows none, and may have several; one of them alone proves nothing."""
+    source = ROOTS + ROOTED.format("One") + ROOTED.format("Two")
+    report = check_models(modules.load("roots", source).Root)
+
+    assert 2 == report.models
+    assert {"NoOne", "NoTwo"} == {each.text.split("'")[1] for each in report.errors}
+
+
+ACROSS = """
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+class First(DeclarativeBase):
+    pass
+class Second(DeclarativeBase):
+    pass
+class Tag(First):
+    __tablename__ = "tags"
+    id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+class User(First):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tags = relationship("Tag")
+    wrong = relationship("Typo")
+class Order(Second):
+    __tablename__ = "orders"
+    id: Mapped[int] = mapped_column(ForeignKey(User.id), primary_key=True)
+    user = relationship(User)
+"""
+
+
+def test_a_class_of_another_registry_has_the_names_of_that_one(
+    modules: Modules,
+) -> None:
+    """What it looks up is right there, and unknown in the registry that needs it."""
+    (finding,) = check_models(modules.load("across", ACROSS).Second).errors
+
+    assert "across.User.wrong looks up 'Typo'" in finding.text
+
+
+NESTED = """
+from sqlalchemy import ForeignKey
+class Outer:
+    class Item(Base):
+        __tablename__ = "items"
+        id: Mapped[int] = mapped_column(ForeignKey("posts.id"), primary_key=True)
+class Post(Base):
+    __tablename__ = "posts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    right = relationship("nested.Item")
+    wrong = relationship("nested.Outer.Item")
+"""
+
+
+def test_a_nested_class_is_known_without_its_outer_one(modules: Modules) -> None:
+    """SQLAlchemy files a class under its module and its own name."""
+    base = modules.load("base", BASE).Base
+    modules.load("nested", FROM_BASE + NESTED)
+    (finding,) = check_models(base).errors
+
+    assert "nested.Post.wrong looks up 'nested.Outer.Item'" in finding.text
+
+
+def test_a_refusal_is_forgotten_with_the_class_that_had_the_name(
+    modules: Modules,
+) -> None:
+    """After ``dispose()`` the right class stands alone, and nothing is twice."""
+    base = modules.load("base", BASE).Base
+    module = modules.load("one", FROM_BASE + user("users"))
+    with pytest.raises(DuplicateModelError):
+        modules.load("two", FROM_BASE + user("accounts"))
+    before = check_models(base)
+    base.registry.dispose()
+    base.metadata.clear()
+    modules.load("two", FROM_BASE + user("accounts"))
+
+    assert ["duplicate_model"] == [each.code for each in before.errors]
+    assert () == check_models(base).errors
+    assert "users" == module.User.__tablename__  # held, and no model any more
+
+
+def test_only_who_looks_that_very_name_up_is_named(modules: Modules) -> None:
+    """A full path means one class, and is not what has to be changed."""
+    lenient = BASE.replace("()\n", '(on_duplicate="referenced")\n')
+    base = modules.load("base", lenient).Base
+    modules.load("one", FROM_BASE + user("a"))
+    modules.load("two", FROM_BASE + user("b"))
+    post = "\n".join(REFERRING.splitlines()[2:7])
+    modules.load("post", FROM_BASE + post + "\n    full = relationship('one.User')\n")
+    (finding,) = check_models(base).allowed
+
+    assert "post.Post" not in finding.text
+    assert 'where a string looks the name up, as in relationship("User")' in str(
+        finding
+    )
 
 
 def said_at(source: str, says: str) -> int:
@@ -178,12 +317,15 @@ def test_modules_that_import_each_other_are_named(modules: Modules) -> None:
     assert failed
 
 
-def test_imports_for_types_and_in_functions_make_no_circle(modules: Modules) -> None:
+@pytest.mark.parametrize("test", ["TYPE_CHECKING", "TYPE_CHECKING and head", "False"])
+def test_imports_for_types_and_in_functions_make_no_circle(
+    test: str, modules: Modules
+) -> None:
     """Those are the ways out of one."""
     base = modules.load("app.base", BASE).Base
     head = FROM_BASE.replace("from base", "from app.base")
-    typing = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import app.{0}\n"
-    modules.write("app.user", typing.format("post") + head + user("users"))
+    typing = f"from typing import TYPE_CHECKING\nif {test}:\n    import app.post\n"
+    modules.write("app.user", typing + head + user("users"))
     modules.write("app.post", "import app.user\nfrom . import user\n")
 
     assert ((), ()) == (

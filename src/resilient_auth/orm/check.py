@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from resilient_auth.core import arguments
 from resilient_auth.core.checks import CheckResult
+from resilient_auth.errors import ConfigError
 from resilient_auth.orm.mappers import target_of
 from resilient_auth.orm.report import ModelReport
 from resilient_auth.orm.startup import check_models
@@ -27,7 +28,9 @@ class ModelCheck:
         web = StarletteAuth(auth, site, authenticate=check, models=models)
 
     The modules are imported once, in the first thread that asks; others wait for it.
-    Several bases have a check each, with names of their own.
+    Several bases have a check each, with names of their own. A module that asks the
+    check while the check imports it gets a `ConfigError`, so let *packages* name the
+    modules with models, and not the one that builds the application.
     """
 
     critical = True
@@ -49,15 +52,31 @@ class ModelCheck:
         self._packages = arguments.several("packages", packages)
         for each in self._packages:
             arguments.text("A name in packages", each)
-        self._lock = threading.Lock()
+        # The thread that looks may come back, from a module that it imports.
+        self._lock = threading.RLock()
+        self._is_looking = False
         self._report: ModelReport | None = None
 
     def report(self) -> ModelReport:
         """Return what `check_models` found, looking at the first call."""
         with self._lock:
             if self._report is None:
-                self._report = check_models(self._base, packages=self._packages)
+                self._report = self._look()
             return self._report
+
+    def _look(self) -> ModelReport:
+        """Look at the models, unless this thread is looking already."""
+        if self._is_looking:
+            raise ConfigError(
+                f"A module asks the check {self.name!r} for the models while the check "
+                "imports that module. Name the packages with models alone in "
+                "packages=[…], or ask where the application is built."
+            )
+        self._is_looking = True
+        try:
+            return check_models(self._base, packages=self._packages)
+        finally:
+            self._is_looking = False
 
     def require(self) -> None:
         """Raise `ConfigError` with the whole report, unless the models are sound."""

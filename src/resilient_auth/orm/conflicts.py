@@ -7,9 +7,11 @@ decides what happens and which fix the message names.
 =================  =============================================  =======
 kind               how it is recognised                           then
 =================  =============================================  =======
-pasted             two statements in one run of one module        refuse
-redefined          one module, one qualified name (reload,        warn
-                   notebook cell, a factory that ran twice)
+pasted             two statements in one run of one module,       refuse
+                   outside functions
+redefined          one file, one module, one qualified name       warn
+                   (reload, notebook cell, a factory that ran
+                   twice)
 local              both were made inside functions                ignore
 synthetic          a module without a file (automap, exec)        warn
 double_import      one file under two module names, also          refuse
@@ -57,9 +59,9 @@ _FIXES = {
     PASTED: "rename or delete one of them; the second would replace the first.",
     SYNTHETIC: "give one of them a registry of its own, or another name.",
     SUBCLASS_SHADOW: "give the subclass a name of its own.",
-    DUPLICATE: "rename one of them, give one its own Base, or write the full path "
-    '("{first}") in every string and allow the name.',
+    DUPLICATE: "rename one of them, give one its own Base{or_path}.",
 }
+_OR_PATH = ', or write the full path ("{first}") in every string and allow the name'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,9 @@ class Conflict:
         """Return the one change that cures this kind."""
         if self.kind == DOUBLE_IMPORT:
             return one_name([each.module for each in self.places], self.first.file)
-        return _FIXES[self.kind].format(first=self.first.path)
+        is_one_path = len({each.lookup_path for each in self.places}) < len(self.places)
+        or_path = _OR_PATH.format(first=self.first.lookup_path)
+        return _FIXES[self.kind].format(or_path="" if is_one_path else or_path)
 
     @property
     def _registry(self) -> str:
@@ -110,14 +114,16 @@ class Conflict:
     def __str__(self) -> str:
         kind = self.kind.replace("_", " ")
         users = (
-            ", ".join(self.lookups) or f'a string, as in relationship("{self.name}")'
+            f"the name is looked up by {', '.join(self.lookups)};"
+            if self.lookups
+            else f'where a string looks the name up, as in relationship("{self.name}"),'
         )
         why = _WHY.format(name=self.name)
         escape = f'{self.guard}(allow=["{self.name}"]), or {ALLOW_ATTRIBUTE} = True'
         lines = [
             f"Two classes are called {self.name!r} in {self._registry} ({kind}):",
             *(f"  {number}. {each}" for number, each in enumerate(self.places, 1)),
-            f"Why: the name is looked up by {users}; {why}",
+            f"Why: {users} {why}",
             f"Fix: {self.fix}",
             *([_RESTART] if self.is_late else []),
             f"On purpose: {escape} in one of the classes.",
@@ -155,7 +161,9 @@ def conflict_between(
     first = _placed(old, older)
     second = None if new is None else _placed(new, newer)
     kind = _kind(old, new, first, second)
-    if kind == REDEFINED and newer is not None and newer.is_beside(older):
+    # Of two lines of a function nobody knows whether one call came by both.
+    may_be_pasted = kind == REDEFINED and not first.is_local
+    if may_be_pasted and newer is not None and newer.is_beside(older):
         kind = PASTED
     return Conflict(
         name=old.__name__,
@@ -186,17 +194,17 @@ def one_name(modules: Sequence[str], file: str | None) -> str:
 
 
 def _placed(cls: type, definition: Definition | None) -> Place:
-    """Return the place of *cls*, at the line that was seen to define it."""
+    """Return the place of *cls*, in the file and line that were seen to define it."""
     place = place_of(cls)
-    if definition is None or place.file is None:
+    if definition is None or definition.file is None:
         return place
-    return replace(place, line=definition.line)
+    return replace(place, file=definition.file, line=definition.line)
 
 
 def _kind(old: type, new: type | None, first: Place, second: Place | None) -> str:
     if new is None or second is None:
         return DUPLICATE
-    if first.path == second.path:
+    if first.path == second.path and first.file == second.file:
         return REDEFINED
     if first.is_local and second.is_local:
         return LOCAL

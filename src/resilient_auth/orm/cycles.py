@@ -8,9 +8,12 @@ module that is "partially initialized". Imports in functions and under
 
 import ast
 import importlib.util
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+from resilient_auth.orm.branches import is_never
 
 
 def import_cycles(modules: Iterable[str]) -> list[tuple[str, ...]]:
@@ -45,9 +48,13 @@ def _from_the_least(circle: Sequence[str]) -> tuple[str, ...]:
 
 
 def _file_of(module: str) -> str | None:
+    """Return the file of *module*, without running what was not imported."""
+    package = module.rpartition(".")[0]
+    if package and package not in sys.modules:
+        return None  # it failed, and to find a module in it would run it again
     try:
         found = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):
+    except Exception:  # noqa: BLE001 - a package or a finder of somebody else's
         return None
     return found.origin if found is not None and found.has_location else None
 
@@ -75,14 +82,10 @@ def _at_import(body: Iterable[ast.AST]) -> Iterator[ast.Import | ast.ImportFrom]
     for each in body:
         if isinstance(each, ast.Import | ast.ImportFrom):
             yield each
-        elif isinstance(each, ast.If) and _is_typing(each.test):
+        elif isinstance(each, ast.If) and is_never(each.test):
             yield from _at_import(each.orelse)
         elif not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.expr):
             yield from _at_import(ast.iter_child_nodes(each))
-
-
-def _is_typing(test: ast.expr) -> bool:
-    return "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
 
 
 def _absolute(each: ast.ImportFrom, package: str) -> str:

@@ -12,13 +12,21 @@ import sys
 from dataclasses import dataclass
 from types import CodeType, FrameType
 
+from resilient_auth.orm.places import real_file
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """Where a class statement, or a call that makes a class, is being executed."""
+    """
+    Where a class statement, or a call that makes a class, is being executed.
+
+    *file* is the real path of its module's file, None for a module without one. Two
+    files loaded under one module name are told apart by nothing else.
+    """
 
     line: int
     run: CodeType
+    file: str | None = None
 
     def is_beside(self, other: "Definition | None") -> bool:
         """Say whether both lines belong to one run of one module: nothing reloaded."""
@@ -35,6 +43,6 @@ def definition_of(cls: type) -> Definition | None:
             frame.f_globals.get("__name__") == cls.__module__
             and frame.f_code.co_qualname == scope
         ):
-            return Definition(frame.f_lineno, frame.f_code)
+            return Definition(frame.f_lineno, frame.f_code, real_file(frame.f_globals))
         frame = frame.f_back
     return None

@@ -8,6 +8,7 @@ and objects of one that are not instances of the other.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from resilient_auth.orm.places import namespace_of, real_file
 
@@ -24,7 +25,7 @@ class DoubleImport:
 def double_imports() -> list[DoubleImport]:
     """Return every file whose mapped classes came to be under two module names."""
     by_file: dict[str, dict[str, set[str]]] = {}
-    for name, module in sorted(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # others import meanwhile
         namespace = namespace_of(module)
         # Two names of one module object are an alias, and no second execution.
         if namespace.get("__name__") != name:
@@ -49,7 +50,10 @@ def _mapped_in(module: str, namespace: Mapping[str, object]) -> set[str]:
     return {
         each.__name__
         for each in list(namespace.values())
-        if isinstance(each, type)
-        and each.__module__ == module
-        and "__mapper__" in vars(each)
+        if _is_class(each) and each.__module__ == module and "__mapper__" in vars(each)
     }
+
+
+def _is_class(value: object) -> TypeGuard[type]:
+    """Say whether *value* is a class; `isinstance` would load a lazy object."""
+    return issubclass(type(value), type)

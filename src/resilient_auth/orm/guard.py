@@ -16,9 +16,11 @@ things, before a Table exists:
    Raising here leaves nothing behind: no table, no name, no mapper.
 
 Strings are looked up by the first two questions too. They are told from definitions by
-`registry.mappers`, which raises while a class is half defined.
+`registry.mappers`, which raises while a class is half defined. Where that cannot be
+told, the collection is made for a string too, which costs time and changes nothing.
 
-For a third class of an allowed name SQLAlchemy does not ask; `check_models` sees it.
+For a third class of a name SQLAlchemy does not ask, whether the second was allowed,
+warned of or ignored; `check_models` sees it.
 """
 
 import gc
@@ -28,10 +30,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import registry
-from sqlalchemy.orm.exc import UnmappedClassError
 
 from resilient_auth.core import arguments
-from resilient_auth.orm.mappers import is_in_use
+from resilient_auth.orm.mappers import is_in_use, may_be_mapping
 from resilient_auth.orm.places import is_reachable
 from resilient_auth.orm.record import Record
 from resilient_auth.orm.rules import OnDuplicate, Rules
@@ -75,7 +76,7 @@ class GuardedNames(weakref.WeakValueDictionary[str, Any]):
         if not isinstance(old, type) or is_reachable(old):
             return False
         owner = None if self._owner is None else self._owner()
-        return owner is not None and _is_mapping_a_class(owner)
+        return owner is not None and may_be_mapping(owner)
 
     def _classes(self) -> Iterator[type]:
         # A list made in one step: another thread may be defining a class.
@@ -134,11 +135,3 @@ def _other_than(old: type, marker: Any) -> type | None:
         )
     except TypeError:
         return None
-
-
-def _is_mapping_a_class(owner: registry) -> bool:
-    try:
-        frozenset(owner.mappers)
-    except UnmappedClassError:
-        return True
-    return False

@@ -120,17 +120,17 @@ def _strings(
     ]
     for call in calls:
         for text in _evaluated(call):
-            for name in _names_in(text.value):
+            for name in _names_in(text.value, is_annotation=False):
                 yield name, text.lineno, False
     target = calls and not calls[0].args
     if target and isinstance(statement, ast.AnnAssign):
         if is_quoted:
-            names: Iterator[str] = _dotted(statement.annotation)
+            names = _dotted(statement.annotation, is_annotation=True)
         else:
             names = (
                 name
                 for text in _texts(statement.annotation)
-                for name in _names_in(text)
+                for name in _names_in(text, is_annotation=True)
             )
         for name in names:
             yield name, statement.lineno, True
@@ -168,25 +168,30 @@ def _texts(value: ast.expr) -> Iterator[object]:
             yield each.value
 
 
-def _names_in(text: object) -> Iterator[str]:
+def _names_in(text: object, *, is_annotation: bool) -> Iterator[str]:
     """Yield the dotted names of an expression in a string."""
     try:
         tree = ast.parse(str(text).strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError):
         return
-    yield from _dotted(tree.body)
+    yield from _dotted(tree.body, is_annotation=is_annotation)
 
 
-def _dotted(value: ast.expr) -> Iterator[str]:
-    """Yield ``a.b.c`` for each name with its attributes in *value*, strings too."""
+def _dotted(value: ast.expr, *, is_annotation: bool) -> Iterator[str]:
+    """
+    Yield ``a.b.c`` for each name with its attributes in *value*.
+
+    A string in an annotation holds names too; in an expression it is a literal.
+    """
     inner: list[ast.expr] = [value]
     while inner:
         each = inner.pop()
         path = _path(each)
         if path:
             yield path
-        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield from _names_in(each.value)
+        elif isinstance(each, ast.Constant):
+            if is_annotation and isinstance(each.value, str):
+                yield from _names_in(each.value, is_annotation=True)
         else:
             below = ast.iter_child_nodes(each)
             inner += [child for child in below if isinstance(child, ast.expr)]

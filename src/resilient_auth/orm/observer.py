@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Mapper, registry
 
-from resilient_auth.errors import ConfigError
+from resilient_auth.errors import ConfigError, DuplicateModelError
 from resilient_auth.orm.guard import GuardedRegistry
 from resilient_auth.orm.mappers import is_in_use, mappers_below, target_of
 from resilient_auth.orm.places import is_reachable
@@ -56,8 +56,9 @@ def guard_models(
     before those for all. *on_duplicate* and *allow* are those of `GuardedRegistry`.
 
     Costs nothing once the classes are defined, and nothing per query. A base is guarded
-    for the life of the process; the same call again changes nothing, and installs the
-    guard anew where mapper events were cleared.
+    for the life of the process. The same call again installs the guard anew where
+    mapper events were cleared, judges what came meanwhile, and raises again what is
+    still refused.
 
     Raises: `DuplicateModelError`, now or where the second class is defined. SQLAlchemy
     has taken it in then, so the process has to be restarted. `ConfigError` for what is
@@ -83,13 +84,21 @@ class _Observed:
         self._names: weakref.WeakValueDictionary[str, type] = (
             weakref.WeakValueDictionary()
         )
+        #: By which rules each was let in; a class that is mapped anew has a new mapper.
+        self._let_in: weakref.WeakKeyDictionary[Mapper[Any], Rules] = (
+            weakref.WeakKeyDictionary()
+        )
 
-    def take(self, cls: type) -> None:
-        """Let *cls* have its name, unless that is refused."""
+    def take(self, mapper: Mapper[Any]) -> None:
+        """Let the class of *mapper* have its name, unless that is refused."""
+        if self._let_in.get(mapper) == self.record.rules:
+            return
+        cls = mapper.class_
         old = self._living(cls.__name__)
         if old is not None and old is not cls:
             self.record.judge(old, cls, self._classes())
         self._names[cls.__name__] = cls
+        self._let_in[mapper] = self.record.rules
 
     def _living(self, name: str) -> type | None:
         """Return the class of that name, once it is known to be no garbage."""
@@ -137,38 +146,45 @@ class _Observer:
             self._rules[target] = rules
         if not event.contains(Mapper, _EVENT, self._on_mapper):
             event.listen(Mapper, _EVENT, self._on_mapper)
-        if known is None:
-            top = target if isinstance(target, type) else object
-            for mapper in sorted(mappers_below(top), key=_place):
-                if not isinstance(target, registry) or mapper.registry is target:
-                    self._take(mapper.registry, mapper.class_)
+        self._judge_what_is_there(target)
 
-    def _on_mapper(self, mapper: Mapper[Any], cls: type) -> None:
-        self._take(mapper.registry, cls, is_being_defined=True)
+    def _judge_what_is_there(self, target: type | registry | None) -> None:
+        """Judge every class of *target*, and raise for the first that is refused."""
+        refused: list[DuplicateModelError] = []
+        top = target if isinstance(target, type) else object
+        for mapper in sorted(mappers_below(top), key=_place):
+            if not isinstance(target, registry) or mapper.registry is target:
+                try:
+                    self._take(mapper)
+                except DuplicateModelError as error:
+                    refused.append(error)
+        if refused:
+            raise refused[0]
 
-    def _take(
-        self, owner: registry, cls: type, *, is_being_defined: bool = False
-    ) -> None:
+    def _on_mapper(self, mapper: Mapper[Any], _: type) -> None:
+        self._take(mapper, is_being_defined=True)
+
+    def _take(self, mapper: Mapper[Any], *, is_being_defined: bool = False) -> None:
+        owner, cls = mapper.registry, mapper.class_
         if isinstance(owner, GuardedRegistry):
             return
         rules = self._rules_of(owner, cls)
         if rules is None:
             return
-        observed = self.observed.get(owner)
-        if observed is None:
-            observed = self.observed[owner] = _Observed(rules)
+        observed = self.observed.setdefault(owner, _Observed(rules))
         observed.record.rules = rules  # those of one base may have come after all's
         if is_being_defined:
             observed.record.note(cls)
-        observed.take(cls)
+        observed.take(mapper)
 
     def _rules_of(self, owner: registry, cls: type) -> Rules | None:
         """Return the rules of *cls*; those of its own base come first."""
-        for target, rules in list(self._rules.items()):
+        for reference in self._rules.keyrefs():  # a list made in one step
+            target = reference()
             if target is owner or (
                 isinstance(target, type) and issubclass(cls, target)
             ):
-                return rules
+                return self._rules.get(target)
         return self._rules_for_all
 
 

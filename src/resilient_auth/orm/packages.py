@@ -3,11 +3,13 @@
 import importlib
 import pkgutil
 import traceback
-from collections.abc import Iterable, Iterator
+from asyncio import CancelledError
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import ModuleType
+from pathlib import Path
 
 from resilient_auth.core import arguments
+from resilient_auth.orm.places import namespace_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +39,10 @@ def import_all(packages: Iterable[str]) -> Imported:
     """
     Import *packages* and all modules below them, in the order of their names.
 
-    ``__main__`` modules are left out: importing one starts a program. A module that
-    fails is noted, and the others are imported all the same.
+    A folder without ``__init__.py`` is a package too, unless it is a symbolic link or
+    an environment of Alembic. Left out are ``__main__`` and files whose name is no
+    identifier: importing one starts a program. A module that fails is noted, and the
+    others are imported all the same.
     """
     names = arguments.several("packages", packages)
     for each in names:
@@ -54,17 +58,29 @@ def _import(name: str, modules: list[str], failures: list[ImportFailure]) -> Non
     modules.append(name)
     try:
         module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - reported with the others
+    except (KeyboardInterrupt, GeneratorExit, CancelledError):
+        raise
+    except BaseException as error:  # noqa: BLE001 - reported; pytest's skips are such
         failures.append(_failure(name, error))
         return
-    for below in sorted(_modules_in(module)):
-        _import(below, modules, failures)
+    for below in sorted(_modules_in(namespace_of(module))):
+        _import(f"{name}.{below}", modules, failures)
 
 
-def _modules_in(package: ModuleType) -> Iterator[str]:
-    for found in pkgutil.iter_modules(getattr(package, "__path__", ())):
-        if found.name != "__main__":
-            yield f"{package.__name__}.{found.name}"
+def _modules_in(package: Mapping[str, object]) -> set[str]:
+    """Return the names of what can be imported from the folders of *package*."""
+    path = package.get("__path__", ())
+    folders = [str(each) for each in path] if isinstance(path, Iterable) else []
+    names = {each.name for each in pkgutil.iter_modules(folders)}
+    for folder in folders:
+        names |= {each.name for each in Path(folder).glob("*/") if _is_package(each)}
+    return {each for each in names if each.isidentifier()} - {"__main__"}
+
+
+def _is_package(folder: Path) -> bool:
+    """Say whether *folder* may hold models though it has no ``__init__.py``."""
+    is_alembic = (folder / "script.py.mako").exists()  # its env.py runs in Alembic only
+    return not (folder.is_symlink() or is_alembic or folder.name == "__pycache__")
 
 
 def _failure(name: str, error: BaseException) -> ImportFailure:
@@ -79,7 +95,15 @@ def _failure(name: str, error: BaseException) -> ImportFailure:
     return ImportFailure(
         module=name,
         error=type(error).__name__,
-        text=str(error),
+        text=_text_of(error),
         file=None if last is None else last.filename,
         line=None if last is None else last.lineno,
     )
+
+
+def _text_of(error: BaseException) -> str:
+    """Return the message of *error*, whatever it does when it is asked for it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - also a message may be broken
+        return "(it has no message that can be shown)"

@@ -29,6 +29,11 @@ class Place:
         return f"{self.module}.{self.qualname}"
 
     @property
+    def lookup_path(self) -> str:
+        """Return what a string may say; SQLAlchemy knows no outer class or function."""
+        return f"{self.module}.{self.qualname.rpartition('.')[2]}"
+
+    @property
     def where(self) -> str:
         """Return ``file:line``, as far as they are known."""
         if self.file is None:
@@ -66,12 +71,11 @@ def is_reachable(cls: type) -> bool:
 
 def namespace_of(module: object) -> Mapping[str, object]:
     """Return the names of *module*; one that loads lazily stays unloaded."""
-    if not isinstance(module, ModuleType):
+    # Not `isinstance`: cffi's libraries only say that they are modules, and a lazy
+    # object is loaded when it is asked.
+    if not issubclass(type(module), ModuleType):
         return {}
-    try:
-        names: dict[str, object] = object.__getattribute__(module, "__dict__")
-    except AttributeError:  # it only says that it is a module, as cffi's libraries do
-        return {}
+    names: dict[str, object] = object.__getattribute__(module, "__dict__")
     return names
 
 
@@ -84,7 +88,10 @@ def real_file(namespace: Mapping[str, object]) -> str | None:
 def import_root(module: str, file: str) -> str | None:
     """Return the entry of ``sys.path`` that makes *file* importable as *module*."""
     stem = Path(*module.split("."))
-    for entry in sys.path:
+    entries: list[object] = [*sys.path]  # None is tolerated there
+    for entry in entries:
+        if not isinstance(entry, str):
+            continue
         for end in (stem.with_suffix(".py"), stem / "__init__.py"):
             if os.path.realpath(Path(entry) / end) == file:
                 return entry or os.curdir

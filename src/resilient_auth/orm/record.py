@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from resilient_auth.errors import DuplicateModelWarning
 from resilient_auth.orm.conflicts import Conflict, conflict_between
 from resilient_auth.orm.definitions import Definition, definition_of
-from resilient_auth.orm.mappers import base_of, lookups_of
+from resilient_auth.orm.mappers import base_of, is_in_use, lookups_of
 from resilient_auth.orm.rules import Rules
 
 
@@ -28,13 +28,27 @@ class Record:
     ) -> None:
         self.rules = rules
         self.guard = guard
-        #: Every conflict that was refused, also where the error was swallowed.
-        self.refused: dict[Hashable, Conflict] = {}
+        #: With the class that had the name.
+        self._refused: dict[Hashable, tuple[weakref.ref[type], Conflict]] = {}
         #: The statement by which a class took its name, as it was seen then.
         self.definitions: weakref.WeakKeyDictionary[type, Definition] = (
             weakref.WeakKeyDictionary()
         )
         self._is_late = is_late
+
+    @property
+    def refused(self) -> dict[Hashable, Conflict]:
+        """
+        Return every conflict that was refused, also where the error was swallowed.
+
+        Those are left out whose older class has lost its mapper since, as by
+        ``dispose()``: nothing is twice then.
+        """
+        return {
+            key: conflict
+            for key, (older, conflict) in self._refused.copy().items()
+            if is_in_use(older())
+        }
 
     def note(self, cls: type | None) -> None:
         """Note where *cls* is being defined; to be asked while it is."""
@@ -47,7 +61,7 @@ class Record:
         conflict = self.conflict(old, new, classes, is_late=self._is_late)
         reaction = self.rules.reaction(conflict, old, new)
         if reaction == "refuse":
-            self.refused[conflict.key] = conflict
+            self._refused[conflict.key] = weakref.ref(old), conflict
             raise conflict.error()
         if reaction == "warn":
             _warn(conflict)

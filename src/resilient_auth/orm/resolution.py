@@ -43,7 +43,8 @@ class Resolution:
 
     def __init__(self, owner: registry, classes: Sequence[type]) -> None:
         self._owner = owner
-        self._classes = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in classes}
+        # Not by qualified name: SQLAlchemy knows no outer class or function.
+        self._paths = [(f"{cls.__module__}.{cls.__name__}", cls) for cls in classes]
         self._by_name: dict[str, list[type]] = {}
         for cls in classes:
             self._by_name.setdefault(cls.__name__, []).append(cls)
@@ -88,7 +89,7 @@ class Resolution:
             end = ".".join(parts[:number])
             found = [
                 cls
-                for path, cls in self._classes.items()
+                for path, cls in self._paths
                 if path == end or path.endswith(f".{end}")
             ]
             if found:

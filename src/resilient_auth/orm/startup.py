@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 
+from sqlalchemy.orm import registry
+
 from resilient_auth.orm.configuration import Failure, configure_all
 from resilient_auth.orm.conflicts import DOUBLE_IMPORT, Conflict
 from resilient_auth.orm.cycles import import_cycles
@@ -20,7 +22,7 @@ from resilient_auth.orm.findings import (
     of_miss,
 )
 from resilient_auth.orm.lookups import lookups_in
-from resilient_auth.orm.mappers import mapped_classes, registry_of
+from resilient_auth.orm.mappers import mapped_classes, mapper_of, registries_of
 from resilient_auth.orm.observer import record_of
 from resilient_auth.orm.packages import Imported, import_all
 from resilient_auth.orm.record import Record
@@ -39,41 +41,47 @@ def check_models(base: object, *, packages: Iterable[str] = ()) -> ModelReport:
     file imported under two names; modules that cannot be imported, or import each other
     in a circle; every string in a relationship that names no class, or several; and
     what else keeps a mapper from being configured. *base* is the declarative base or
-    its registry, guarded or not. Call it once before the application serves; it
-    configures the mappers of that registry.
+    its registry, guarded or not; of one that shows none, such as SQLModel, all
+    registries below it are checked. Call it once before the application serves, and
+    after ``DeferredReflection.prepare()``; it configures the mappers.
 
     Raises `ConfigError` when *base* has no registry.
     """
     imported = import_all(packages)
     gc.collect()  # what is garbage is no conflict
-    owner = registry_of(base)
-    record = record_of(owner)
-    classes = mapped_classes(owner)
-    failures = configure_all(owner)
-    misses = _misses(failures, Resolution(owner, classes))
-    conflicts = list(_conflicts(record, classes, _ambiguous(failures, misses)))
+    owners = registries_of(base)
+    failures = configure_all(owners)
+    models = {owner: mapped_classes(owner) for owner in owners}
+    misses = _misses(failures)
+    ambiguous = _ambiguous(failures, misses)
+    conflicts = [
+        each
+        for owner, classes in models.items()
+        for each in _conflicts(record_of(owner), classes, ambiguous)
+    ]
     findings = [
-        *_of_imports(imported, record),
+        *_of_imports(imported, map(record_of, owners)),
         *(of_conflict(each, level) for each, level in conflicts),
         *_of_doubles(each for each, _ in conflicts),
         *map(of_miss, misses),
         *(of_failure(*each) for each in failures if not _is_told(each, misses)),
     ]
-    return report_of(len(classes), findings)
+    return report_of(sum(map(len, models.values())), findings)
 
 
 def _conflicts(
     record: Record, classes: Iterable[type], ambiguous: Collection[str]
 ) -> Iterator[tuple[Conflict, Level]]:
     """Yield what was refused, and each class whose name another took before it."""
-    for refused in record.refused.values():
-        yield refused, "error"
+    refused = record.refused
+    for each in refused.values():
+        yield each, "error"
     for first, other in _namesakes(record, classes):
         conflict = record.conflict(first, other, classes)
         reaction = record.rules.reaction(conflict, first, other)
         if reaction == "defer":
             reaction = "refuse" if conflict.name in ambiguous else "allow"
-        if reaction in _LEVELS and conflict.key not in record.refused:
+        if reaction in _LEVELS and conflict.key not in refused:
             yield conflict, _LEVELS[reaction]
 
 
@@ -92,10 +100,18 @@ def _namesakes(record: Record, classes: Iterable[type]) -> Iterator[tuple[type, 
             yield first, other
 
 
-def _misses(failures: Iterable[Failure], names: Resolution) -> list[Miss]:
-    """Return the strings of the classes that failed by one, each once."""
-    failed = (cls for cls, error in failures if cls is not None and is_of_names(error))
-    return names.misses(lookups_in(failed))
+def _misses(failures: Iterable[Failure]) -> list[Miss]:
+    """Return the strings of the classes that failed by one, as their registry asks."""
+    failed: dict[registry, list[type]] = {}
+    for cls, error in failures:
+        mapper = None if cls is None else mapper_of(cls)
+        if mapper is not None and is_of_names(error):
+            failed.setdefault(mapper.registry, []).append(mapper.class_)
+    return [
+        miss
+        for owner, classes in failed.items()
+        for miss in Resolution(owner, mapped_classes(owner)).misses(lookups_in(classes))
+    ]
 
 
 def _ambiguous(failures: Iterable[Failure], misses: Iterable[Miss]) -> frozenset[str]:
@@ -114,13 +130,18 @@ def _is_told(failure: Failure, misses: Iterable[Miss]) -> bool:
     return any(miss.lookup.attribute.startswith(tuple(paths)) for miss in misses)
 
 
-def _of_imports(imported: Imported, record: Record) -> Iterator[ModelFinding]:
+def _of_imports(
+    imported: Imported, records: Iterable[Record]
+) -> Iterator[ModelFinding]:
     """Yield circles, and the failed imports without what the guard refused itself."""
     failed = {each.module for each in imported.failures}
     for circle in import_cycles(imported.modules):
         yield of_cycle(circle, "warning" if failed.isdisjoint(circle) else "error")
-    recorded = {str(conflict) for conflict in record.refused.values()}
-    for each in imported.failures:
+    recorded = {str(each) for record in records for each in record.refused.values()}
+    # A file that failed was run again by each import of it; only its first failure is
+    # the fault, and what is there twice is of our own making.
+    first = {each.file or each.module: each for each in reversed(imported.failures)}
+    for each in first.values():
         if each.text not in recorded:
             yield of_import(each)
 
