@@ -290,6 +290,32 @@ class User:
         "    import one\nelif sys:\n    import two\n",
         [],
     ),
+    "base-of-a-loop": (
+        BASE + "\n@ main.py\nfrom sqlalchemy.orm import declarative_base\n" + HEAD
+        + cls("User", table="a") + "first = User\nfor Base in (declarative_base(),):\n"
+        + textwrap.indent(cls("User", table="b"), "    "),
+        [],
+    ),
+    "base-of-a-with": (
+        BASE + "\n@ main.py\nfrom contextlib import nullcontext\n"
+        "from sqlalchemy.orm import declarative_base\n" + HEAD + cls("User", table="a")
+        + "first = User\nwith nullcontext(declarative_base()) as Base:\n"
+        + textwrap.indent(cls("User", table="b"), "    "),
+        [],
+    ),
+    "base-renewed-by-a-function": (
+        BASE + "\n@ main.py\nfrom sqlalchemy.orm import declarative_base\n" + HEAD
+        + cls("User", table="a") + "first = User\n\ndef renew():\n    global Base\n"
+        "    Base = declarative_base()\n\nrenew()\n" + cls("User", table="b"),
+        [],
+    ),
+    "base-of-a-class-around": (
+        BASE + "\n@ main.py\nfrom sqlalchemy.orm import declarative_base\n" + HEAD
+        + "Other = declarative_base()\n" + cls("User", "Other", table="a")
+        + "\nclass Out:\n    Base = Other\n\n    class In:\n"
+        + textwrap.indent(cls("User", table="b"), "        "),
+        [],
+    ),
     "type-checking": (
         BASE + TWICE + "\n@ main.py\nfrom typing import TYPE_CHECKING\nimport one\n"
         "if TYPE_CHECKING:\n    import two\n",

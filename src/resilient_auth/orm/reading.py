@@ -78,6 +78,8 @@ class _Reader:
         self.meanings = meanings
         self.forgets = False
         self.forgotten: set[ClassSite] = set()
+        #: What a class body sees besides its own; not what is in a class around it.
+        self._around: _Names = source.names
         #: By qualified name, the classes of that name, and the names of those within.
         self._held: dict[str, list[ClassSite]] = defaultdict(list)
         self._inner: dict[str, list[str]] = defaultdict(list)
@@ -114,6 +116,8 @@ class _Reader:
                 ast.With() | ast.AsyncWith() | ast.For() | ast.AsyncFor() | ast.While()
             ):
                 self._straight(each, names, block, outer)
+            case ast.Global(names=rebound):
+                self.source.names.update((name, Later()) for name in rebound)
             case _ if names is not None:
                 self._simple(each, names, block)
 
@@ -121,6 +125,8 @@ class _Reader:
         self, each: _Straight, names: _Names | None, block: Block, outer: str
     ) -> None:
         """Pass what is no branch, unless it leaves; the ``else`` of a loop may be."""
+        if names is not None:
+            names.update((name, Later()) for name in _taken(each))
         inner = (*block, (each.lineno, 0)) if leaves([each]) else block
         self.pass_block(each.body, names, inner, outer)
         last = (*block, (each.lineno, 1)) if leaves(each.body) else block
@@ -199,7 +205,8 @@ class _Reader:
         self, each: ast.ClassDef, names: _Names, block: Block, outer: str
     ) -> None:
         qualname = f"{outer}.{each.name}" if outer else each.name
-        inner = ChainMap[str, Later]({}, names)
+        self._around = self._around if outer else names
+        inner = ChainMap[str, Later]({}, self._around)
         self._forget(qualname, itself=False)
         self.pass_block(each.body, inner, block, qualname)
         body = inner.maps[0]
@@ -271,6 +278,17 @@ class _Reader:
         return {
             each.arg: self._later(each.value, names) for each in keywords if each.arg
         }
+
+
+def _taken(each: _Straight) -> list[str]:
+    """Return the names that a loop or a ``with`` binds before its body."""
+    match each:
+        case ast.For(target=target) | ast.AsyncFor(target=target):
+            return _bound(target)
+        case ast.With(items=items) | ast.AsyncWith(items=items):
+            targets = (item.optional_vars for item in items)
+            return [name for one in targets if one is not None for name in _bound(one)]
+    return []
 
 
 def _bound(target: ast.expr) -> list[str]:
