@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -468,8 +469,9 @@ def test_a_transaction_that_idled_too_long_is_not_unknown(database: Database) ->
         with database.owner.connect() as looking:
             while looking.exec_driver_sql(alive).all():
                 looking.rollback()
-        if session.connection().dialect.is_async:  # its loop hears that it is over
-            await_only(asyncio.sleep(0.01))
+        driver: Any = session.connection().connection.driver_connection
+        while isinstance(driver, asyncpg.Connection) and not driver.is_closed():
+            await_only(asyncio.sleep(0.001))  # its loop hears that it is over
 
     with pytest.raises(Unavailable) as caught:
         database.run(work, attempts=2)
