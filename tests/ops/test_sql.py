@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.stores.victims import PostgreSQL
 
-from resilient_auth import CheckResult, ConfigError, Health, SqlCheck
+from resilient_auth import CheckResult, ConfigError, Health, SqlCheck, guard_engine
 from resilient_auth.events import Event
 from resilient_auth.testing import FrozenClock
 
@@ -54,7 +54,8 @@ class Database:
 
     def engine(self, **options: Any) -> sa.Engine | AsyncEngine:
         """Return an engine."""
-        options = {"pool_size": 2, "max_overflow": 1, **options}
+        if "poolclass" not in options:
+            options = {"pool_size": 2, "max_overflow": 1, **options}
         make = create_async_engine if self._asynchronous else sa.create_engine
         engine = make(self._url, **options)
         if isinstance(engine, sa.Engine):
@@ -62,6 +63,15 @@ class Database:
         else:
             self._stack.push_async_callback(engine.dispose)
         return engine
+
+    def engine_of_one(self) -> sa.Engine | AsyncEngine:
+        """Return an engine to which the server gives one connection alone."""
+        owner = sa.create_engine(self.server.address, poolclass=sa.NullPool)
+        with owner.begin() as connection:
+            connection.exec_driver_sql("DROP ROLE IF EXISTS lonely")
+            connection.exec_driver_sql("CREATE ROLE lonely LOGIN CONNECTION LIMIT 1")
+        self._url = self._url.set(username="lonely")
+        return self.engine(poolclass=sa.NullPool)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -285,6 +295,24 @@ async def test_the_one_who_asks_connects_as_the_engine_does(tmp_path: Path) -> N
     assert ["created", "heard"] == made
     assert not (tmp_path / "elsewhere.db").exists()
     engine.dispose()
+
+
+async def test_a_server_that_takes_no_more_warns(database: Database) -> None:
+    """Those whom it took go on, and another process would get no more than this one."""
+    engine = database.engine_of_one()
+    check = SqlCheck(engine)
+    told: list[Event] = []
+    guard_engine(engine, listeners=[told.append])
+    async with held(engine, 1):
+        found = await check.arun()
+        with pytest.raises(Exception, match="too many connections"):
+            async with held(engine, 1):
+                pass
+
+    assert CheckResult("warn", "saturated: the server takes no more") == found
+    while PASS != await check.arun():  # the server notices that somebody left
+        pass
+    assert [] == told
 
 
 # ------------------------------------------------------------------ what is left

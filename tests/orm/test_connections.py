@@ -744,7 +744,9 @@ def test_a_connection_that_its_user_gives_up_is_not_lost(clock: FrozenClock) -> 
     assert [] == scripted.told.events
 
 
-@pytest.mark.parametrize(("state", "told"), [("25P03", 0), ("57P05", 0), ("57P01", 1)])
+@pytest.mark.parametrize(
+    ("state", "told"), [("25P03", 0), ("25P04", 0), ("57P05", 0), ("57P01", 1)]
+)
 def test_a_connection_that_the_server_ended_alone_is_not_lost(
     clock: FrozenClock, state: str, told: int
 ) -> None:

@@ -66,6 +66,8 @@ CREATE CONSTRAINT TRIGGER late AFTER INSERT ON rows
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late();
 """
 INSERT = sa.text("INSERT INTO rows (name) VALUES (:name)")
+#: Fails at its fiftieth row.
+MANY = sa.text("SELECT 1 / (50 - x) FROM generate_series(1, 100) x")
 IN_COMMIT = sa.text(
     "SELECT pid FROM pg_stat_activity "
     "WHERE wait_event = 'PgSleep' AND query ILIKE 'commit%'"
@@ -89,7 +91,7 @@ class Database:
         self.told: list[Event] = []
         self.owner = sa.create_engine(server.address, poolclass=sa.NullPool)
         self._loop = asyncio.Runner()
-        self._asynchronous = driver == "asyncpg"
+        self._asynchronous = driver != "psycopg"
         self._url = sa.make_url(server.address).set(drivername=f"postgresql+{driver}")
         self._engines: list[sa.Engine | AsyncEngine] = []
         self.engine = self.connected()
@@ -163,7 +165,7 @@ def server(postgres_folder: Path) -> Iterator[Killable]:
     server.stop()
 
 
-@pytest.fixture(params=["psycopg", "asyncpg"])
+@pytest.fixture(params=["psycopg", "psycopg_async", "asyncpg"])
 def database(request: pytest.FixtureRequest, server: Killable) -> Iterator[Database]:
     """Return an empty database."""
     database = Database(server, request.param)
@@ -289,27 +291,13 @@ def fails(session: Session) -> None:
     session.execute(sa.text("SELECT 1 / 0"))
 
 
-def fails_while_it_is_read(session: Session) -> None:
-    """Execute what fails at its fiftieth row."""
-    many = sa.text("SELECT 1 / (50 - x) FROM generate_series(1, 100) x")
-    options = {"yield_per": 1}
-    if session.connection().dialect.is_async:  # whose plain results have no parts
-        many = sa.text("SELECT 1 / 0")
-        options = {}
-    for _ in session.execute(many, execution_options=options):
-        pass
-
-
-@pytest.mark.parametrize("failing", [fails, fails_while_it_is_read])
-def test_a_failure_that_was_passed_over_is_no_success(
-    failing: Callable[[Session], None], database: Database
-) -> None:
+def test_a_failure_that_was_passed_over_is_no_success(database: Database) -> None:
     """PostgreSQL answers such a COMMIT with ROLLBACK, and the drivers say nothing."""
 
     def work(session: Session) -> None:
         insert()(session)
         with suppress(sa.exc.DBAPIError):
-            failing(session)
+            fails(session)
 
     with pytest.raises(ConfigError, match="went on"):
         database.run(work)
@@ -317,19 +305,36 @@ def test_a_failure_that_was_passed_over_is_no_success(
     assert [] == database.rows
 
 
-async def test_a_stream_that_failed_and_was_passed_over_is_no_success(
-    server: Killable,
+@pytest.mark.parametrize("database", ["psycopg"], indirect=True)
+def test_a_result_that_failed_and_was_passed_over_is_no_success(
+    database: Database,
 ) -> None:
     """The statement did not fail, and what it found did."""
-    url = sa.make_url(server.address).set(drivername="postgresql+asyncpg")
+
+    def work(session: Session) -> None:
+        insert()(session)
+        with suppress(sa.exc.DBAPIError):
+            for _ in session.execute(MANY, execution_options={"yield_per": 1}):
+                pass
+
+    with pytest.raises(ConfigError, match="went on"):
+        database.run(work)
+
+    assert [] == database.rows
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg_async"])
+async def test_a_stream_that_failed_and_was_passed_over_is_no_success(
+    driver: str, server: Killable
+) -> None:
+    """Asyncpg raises an error of its own then, and tells of no failure."""
+    url = sa.make_url(server.address).set(drivername=f"postgresql+{driver}")
     engine = create_async_engine(url)
-    many = sa.text("SELECT 1 / (50 - x) FROM generate_series(1, 100) x")
 
     async def work(session: AsyncSession) -> None:
         with suppress(Exception):  # asyncpg's own
-            async for _ in await session.stream(
-                many, execution_options={"yield_per": 1}
-            ):
+            many = await session.stream(MANY, execution_options={"yield_per": 1})
+            async for _ in many:
                 pass
 
     with pytest.raises(ConfigError, match="went on"):
@@ -391,9 +396,9 @@ def test_a_transaction_that_was_ended_in_sql_is_refused(
     assert "b" not in database.rows
 
 
-def test_what_the_drivers_own_cursor_did_is_seen(server: Killable) -> None:
+@pytest.mark.parametrize("database", ["psycopg"], indirect=True)
+def test_what_the_drivers_own_cursor_did_is_seen(database: Database) -> None:
     """As COPY needs it; psycopg tells how its connection stands."""
-    database = Database(server, "psycopg")
 
     def failing(session: Session) -> None:
         insert()(session)
@@ -416,10 +421,8 @@ def test_what_the_drivers_own_cursor_did_is_seen(server: Killable) -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             database.run(work)
-    rows = database.rows
-    database.close()
 
-    assert [] == rows
+    assert [] == database.rows
 
 
 def test_two_phases_are_refused(database: Database) -> None:
@@ -591,11 +594,11 @@ def test_a_restart_that_the_work_passed_over_is_run_again(
     assert ["disconnected"] == database.reasons
 
 
+@pytest.mark.parametrize("database", ["asyncpg"], indirect=True)
 def test_a_restart_before_a_failure_was_asked_about_is_run_again(
-    server: Killable, restart: Callable[[], None]
+    database: Database, restart: Callable[[], None]
 ) -> None:
     """The question that asyncpg needs, whether it would be saved, has no answer."""
-    database = Database(server, "asyncpg")
 
     def fail_and_restart(session: Session) -> None:
         with suppress(sa.exc.DBAPIError):
@@ -611,10 +614,8 @@ def test_a_restart_before_a_failure_was_asked_about_is_run_again(
             fail_and_restart(session)
 
     database.run(work)
-    rows = database.rows
-    database.close()
 
-    assert ["a"] == rows
+    assert ["a"] == database.rows
     assert ["disconnected"] == database.reasons
 
 

@@ -37,7 +37,7 @@ def check(paths: tuple[str, ...], form: str) -> None:
     with one; 2 if PATHS cannot be looked at.
     """
     report = check_source(paths or (".",))
-    click.echo(_printable(_FORMS[form](report)))
+    click.echo(_encodable(_FORMS[form](report)))
     if report.errors:
         raise SystemExit(1)
 
@@ -86,7 +86,7 @@ def _escaped(text: str, also: str = "") -> str:
     return text
 
 
-def _printable(text: str) -> str:
+def _encodable(text: str) -> str:
     """Return *text* with what standard output cannot encode escaped."""
     encoding = sys.stdout.encoding
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -35,6 +35,12 @@ _MAX_DEPTH = 8
 
 #: Program limits and wrong order, which psycopg calls operational: our own mistakes.
 _ASKED_TOO_MUCH = ("54", "55000")
+_TOO_MANY_CONNECTIONS = "53300"
+_TOO_MANY_WORDS = (
+    "FATAL:  too many connections",
+    "FATAL:  sorry, too many clients already",
+    "FATAL:  remaining connection slots are reserved",
+)
 _SQLITE_ERROR = 1  # SQLite's code for what it has no other: no such table, bad SQL
 
 
@@ -47,6 +53,20 @@ def is_outage(error: BaseException) -> bool:
     if sqlstate_of(error).startswith(_ASKED_TOO_MUCH):
         return False
     return any(_is_named_so(each) for each in chain)
+
+
+def is_out_of_connections(error: BaseException) -> bool:
+    """
+    Say whether PostgreSQL is there and takes no more connections; others go on.
+
+    libpq hands on no SQLSTATE of a connect that failed, so there the words count, which
+    only a server that speaks English says.
+    """
+    state = sqlstate_of(error)
+    if state or not is_outage(error):
+        return state == _TOO_MANY_CONNECTIONS
+    said = str(error)
+    return any(words in said for words in _TOO_MANY_WORDS)
 
 
 def sqlstate_of(error: BaseException) -> str:

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from resilient_auth.core import arguments
 from resilient_auth.core.checks import CheckResult
-from resilient_auth.core.outage import sqlstate_of
+from resilient_auth.core.outage import is_out_of_connections
 from resilient_auth.errors import ConfigError
 from resilient_auth.resilience.asking import asking
 
@@ -36,8 +36,6 @@ _Found = TypeVar("_Found")
 #: What is asked. SQLite computes ``SELECT 1`` without its file, so it reads a page.
 _QUESTION = sa.select(1)
 _QUESTIONS = {"sqlite": sa.text("SELECT count(*) FROM sqlite_master")}
-#: PostgreSQL has all the connections that it takes; those that are open go on.
-_TOO_MANY = "53300"
 #: The share of its time for which the check waits for a connection from the pool.
 _PATIENCE = 0.25
 
@@ -83,7 +81,7 @@ class SqlCheck:
                 else:
                     await self._ask_in_a_thread(engine)
             except Exception as error:
-                if sqlstate_of(error) != _TOO_MANY:
+                if not is_out_of_connections(error):
                     raise
                 return CheckResult("warn", "saturated: the server takes no more")
             if not _may_be_full(engine):

@@ -33,9 +33,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from resilient_auth.clock import Clock, SystemClock
 from resilient_auth.core import arguments
-from resilient_auth.core.outage import is_outage, sqlstate_of
+from resilient_auth.core.outage import is_out_of_connections, is_outage, sqlstate_of
 from resilient_auth.errors import CircuitOpen, ConfigError, Unavailable, answer_with
 from resilient_auth.events import DatabaseLost, DatabaseReconnected, Listener, tell
+from resilient_auth.orm.outcomes import TOO_SLOW
 from resilient_auth.resilience.asking import is_asking
 from resilient_auth.resilience.breaker import Breaker, Circuit, Ticket
 from resilient_auth.resilience.forks import watch
@@ -43,11 +44,9 @@ from resilient_auth.resilience.policy import Backoff, Policy, Timeouts, Trip
 from resilient_auth.resilience.verdict import KINDS
 
 _OUTAGE = "resilient_auth_outage"
-#: The server ended one connection, since it was idle for too long: nothing is lost.
-_ENDED_ALONE = frozenset({"25P03", "57P05"})
-
-#: The server takes no more connections, and so is there: nothing is lost.
-_TOO_MANY = "53300"
+#: The server ended one connection, since it was idle for too long, or what
+#: `outcomes` calls too slow: nothing is lost.
+_ENDED_ALONE = TOO_SLOW | {"57P05"}
 
 _guarded: WeakSet[Dialect] = WeakSet()
 
@@ -129,7 +128,7 @@ class DatabaseGuard:
             connection = dialect.connect(*cargs, **cparams)
         except Exception as error:
             is_away = is_outage(error)
-            if is_away and sqlstate_of(error) != _TOO_MANY:
+            if is_away and not is_out_of_connections(error):
                 self._lost(_reason_of(error), outages)
             self._give_back(ticket, "connection" if is_away else "bug")
             if is_away:

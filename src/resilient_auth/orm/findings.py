@@ -1,16 +1,13 @@
 """How is each fault of the models told? What, why and the cure, with file and line."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from resilient_auth.orm.conflicts import Conflict, one_name
 from resilient_auth.orm.doubles import DoubleImport
+from resilient_auth.orm.lookups import Miss
 from resilient_auth.orm.packages import ImportFailure
 from resilient_auth.orm.places import Place, place_of
 from resilient_auth.orm.report import Level, ModelFinding
-
-if TYPE_CHECKING:  # it needs SQLAlchemy, and who only reads the source may have none
-    from resilient_auth.orm.resolution import Miss
 
 _NAME = (
     "correct the name, or import the module that defines it: add its package to "
@@ -114,7 +111,7 @@ def of_failure(cls: type | None, error: Exception) -> ModelFinding:
     )
 
 
-def of_miss(miss: "Miss") -> ModelFinding:
+def of_miss(miss: Miss) -> ModelFinding:
     """Return the finding for a string that means no class, or several."""
     found = [f"  {number}. {place_of(cls)}" for number, cls in enumerate(miss.found, 1)]
     if found:

@@ -148,12 +148,11 @@ class Lent:
             raise self._misuse
         self._refuse(self._watched[connection].ask())
 
-    def _on_answer(
-        self, connection: Connection, _: object, statement: str, *rest: Any
-    ) -> None:
-        context = rest[1]
-        options = {} if context is None else context.execution_options
-        in_parts = bool(options.get("stream_results"))
+    def _on_answer(self, connection: Connection, *told: Any) -> None:
+        _, statement, _, context, _ = told  # as SQLAlchemy's event gives them
+        in_parts = context is not None and context.execution_options.get(
+            "stream_results", False
+        )
         self._refuse(self._watched[connection].answer(statement, in_parts=in_parts))
 
     def _refuse(self, wrong: str) -> None:

@@ -43,6 +43,21 @@ class Lookup:
     is_annotation: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """
+    A *lookup* that does not mean one class, but *found*: none or several.
+
+    *elsewhere* are classes of that name in other registries; *near* is the name of a
+    class that may have been meant.
+    """
+
+    lookup: Lookup
+    found: tuple[type, ...]
+    elsewhere: tuple[type, ...] = ()
+    near: str = ""
+
+
 def lookups_in(classes: Iterable[type]) -> list[Lookup]:
     """Return what *classes*, and those they derive from, look up as strings."""
     read = cache(_parsed)

@@ -40,7 +40,7 @@ _GONE = frozenset({"57P01", "57P02", "57P03"})
 _DIED = "InternalClientError"
 #: The server ended the connection of a transaction that took, or idled, too long; the
 #: next one would as well.
-_TOO_SLOW = frozenset({"25P03", "25P04"})
+TOO_SLOW = frozenset({"25P03", "25P04"})
 #: A server may say of a COMMIT itself that it does not know (SQL:2016, CockroachDB).
 _UNSURE = frozenset({"40003", "08007"})
 #: Primary result codes of SQLite.
@@ -99,14 +99,14 @@ def _found(error: Exception) -> Outcome:
     if isinstance(error, exc.PendingRollbackError) and error.code == _WENT_ON:
         return Outcome("retry", "disconnected", answered=True)
     state = sqlstate_of(error)
-    if state not in _TOO_SLOW and _is_lost(error, state):
+    if _is_lost(error, state):
         return Outcome("retry", "disconnected")
     if isinstance(error, OSError) and not isinstance(error, TimeoutError):
         return Outcome("retry", "unreachable")  # one that the driver let through
     reason = _reason_to_retry(error, state)
     if reason:
         return Outcome("retry", reason, answered=True)
-    if not is_outage(error) and state not in _TOO_SLOW:
+    if not is_outage(error) and state not in TOO_SLOW:
         return Outcome("raise", answered=True)
     if state:
         return Outcome("unavailable", state, answered=state not in _UNSURE)
@@ -149,6 +149,8 @@ def _says_gone(state: str) -> bool:
 
 
 def _is_lost(error: Exception, state: str) -> bool:
+    if state in TOO_SLOW:
+        return False
     if _says_gone(state):
         return True
     if any(type(each).__name__ == _DIED for each in causes(error)):

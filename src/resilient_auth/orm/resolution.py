@@ -10,32 +10,16 @@ import builtins
 import sys
 import typing
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 import sqlalchemy as sa
 from sqlalchemy.orm import registry
 
-from resilient_auth.orm.lookups import Lookup
+from resilient_auth.orm.lookups import Lookup, Miss
 from resilient_auth.orm.mappers import mappers_below
 from resilient_auth.orm.places import namespace_of
 
 _OF_SQLALCHEMY = frozenset({*dir(sa), *dir(builtins), "foreign", "remote"})
-
-
-@dataclass(frozen=True, slots=True)
-class Miss:
-    """
-    A *lookup* that does not mean one class, but *found*: none or several.
-
-    *elsewhere* are classes of that name in other registries; *near* is the name of a
-    class that may have been meant.
-    """
-
-    lookup: Lookup
-    found: tuple[type, ...]
-    elsewhere: tuple[type, ...] = ()
-    near: str = ""
 
 
 class Resolution:

@@ -21,13 +21,13 @@ from resilient_auth.orm.findings import (
     of_import,
     of_miss,
 )
-from resilient_auth.orm.lookups import lookups_in
+from resilient_auth.orm.lookups import Miss, lookups_in
 from resilient_auth.orm.mappers import mapped_classes, mapper_of, registries_of
 from resilient_auth.orm.observer import record_of
 from resilient_auth.orm.packages import Imported, import_all
 from resilient_auth.orm.record import Record
 from resilient_auth.orm.report import Level, ModelFinding, ModelReport, report_of
-from resilient_auth.orm.resolution import Miss, Resolution
+from resilient_auth.orm.resolution import Resolution
 
 _LEVELS: dict[str, Level] = {"refuse": "error", "warn": "warning", "allow": "allowed"}
 _AMBIGUOUS = re.compile(r'classes found for path "(?:[\w.]+\.)?(\w+)"')

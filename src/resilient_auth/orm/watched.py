@@ -40,9 +40,10 @@ class Watched:
 
     def __init__(self, connection: Connection) -> None:
         driver = connection.connection.driver_connection
+        is_postgresql = connection.dialect.name == "postgresql"
         self._connection = connection
         self._state: Callable[[], State] | None = _teller(driver)
-        self._tells_failures = hasattr(driver, "info")
+        self._tells_no_failure = is_postgresql and not hasattr(driver, "info")
         self._is_inside = False
         self._is_in_doubt = False
 
@@ -70,8 +71,7 @@ class Watched:
         wrong = self._what_became_of_it()
         if wrong or self._now() == "failed":
             return wrong or PASSED_OVER
-        asks = self._connection.dialect.name == "postgresql"
-        if self._is_in_doubt and asks and not self._tells_failures:
+        if self._is_in_doubt and self._tells_no_failure:
             try:
                 self._connection.exec_driver_sql("SELECT 1")
             except exc.DBAPIError as error:
@@ -115,13 +115,13 @@ def _teller(driver: Any) -> Callable[[], State] | None:
     if hasattr(driver, "info"):  # psycopg, psycopg2
         return lambda: _LIBPQ[int(driver.info.transaction_status)]
     if hasattr(driver, "is_in_transaction"):  # asyncpg
-        return lambda: (
-            "closed"
-            if driver.is_closed()
-            else "open"
-            if driver.is_in_transaction()
-            else "none"
-        )
+        return lambda: _open(driver.is_in_transaction(), gone=driver.is_closed())
     if hasattr(driver, "in_transaction"):  # sqlite3, aiosqlite
-        return lambda: "open" if driver.in_transaction else "none"
+        return lambda: _open(driver.in_transaction)
     return None
+
+
+def _open(is_inside: object, *, gone: bool = False) -> State:
+    if gone:
+        return "closed"
+    return "open" if is_inside else "none"

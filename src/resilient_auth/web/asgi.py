@@ -92,11 +92,9 @@ class Wrap:
         startup = await receive()
         try:
             models.require()
-        except ConfigError as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        except Exception:  # noqa: BLE001 - raised, it would pass for "no lifespan"
-            said = traceback.format_exc()
+        except Exception as error:  # noqa: BLE001 - raised, it would pass for "no lifespan"
+            told = isinstance(error, ConfigError)
+            said = str(error) if told else traceback.format_exc()
             await send({"type": "lifespan.startup.failed", "message": said})
             return
         waiting = [startup]
