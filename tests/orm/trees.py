@@ -303,11 +303,10 @@ class User:
         + textwrap.indent(cls("User", table="b"), "    "),
         [],
     ),
-    "base-renewed-by-a-function": (
-        BASE + "\n@ main.py\nfrom sqlalchemy.orm import declarative_base\n" + HEAD
-        + cls("User", table="a") + "first = User\n\ndef renew():\n    global Base\n"
-        "    Base = declarative_base()\n\nrenew()\n" + cls("User", table="b"),
-        [],
+    "base-that-a-function-says-is-global": (
+        BASE.rstrip() + "\n\ndef init():\n    global Base\n    Base = Base\n" + TWICE
+        + MAIN,
+        ["duplicate"],
     ),
     "base-of-a-class-around": (
         BASE + "\n@ main.py\nfrom sqlalchemy.orm import declarative_base\n" + HEAD

@@ -116,8 +116,6 @@ class _Reader:
                 ast.With() | ast.AsyncWith() | ast.For() | ast.AsyncFor() | ast.While()
             ):
                 self._straight(each, names, block, outer)
-            case ast.Global(names=rebound):
-                self.source.names.update((name, Later()) for name in rebound)
             case _ if names is not None:
                 self._simple(each, names, block)
 
